@@ -1,0 +1,50 @@
+// Package params holds the settings of parallel block building: their defaults,
+// their limits and how a requested value becomes a number of workers.
+package params
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+)
+
+const (
+	// SequentialThreads is the setting that leaves block building to op-geth's
+	// own sequential path. It is the default.
+	SequentialThreads = 1
+
+	// AutoThreads is the setting that means "one worker per usable CPU".
+	AutoThreads = 0
+
+	// MaxThreads is the largest number of workers that may be asked for. It is far
+	// above what the ordered commit can feed; it only catches typing errors.
+	MaxThreads = 256
+
+	// ThreadsFlag is the command line flag that carries the setting.
+	ThreadsFlag = "miner.parallel-threads"
+)
+
+// ErrInvalidThreads is returned (wrapped) for a thread count out of range.
+var ErrInvalidThreads = errors.New("invalid number of parallel block building threads")
+
+// ValidateThreads checks a requested thread count: 0 (all usable CPUs) to MaxThreads.
+// The error names where the value came from, the value and what is allowed.
+func ValidateThreads(source string, n int) error {
+	if n < AutoThreads || n > MaxThreads {
+		return fmt.Errorf("%w: %s is %d, allowed are 0 (all usable CPUs), 1 (sequential) and 2 to %d", ErrInvalidThreads, source, n, MaxThreads)
+	}
+	return nil
+}
+
+// ResolveThreads turns a valid setting into the number of workers to run. A nil
+// setting is an absent one: sequential.
+func ResolveThreads(n *int) int {
+	switch {
+	case n == nil:
+		return SequentialThreads
+	case *n == AutoThreads:
+		return min(runtime.GOMAXPROCS(0), MaxThreads)
+	default:
+		return *n
+	}
+}
