@@ -81,6 +81,10 @@ type Result struct {
 	Fallback            error
 	RestPlain, RestBlob map[common.Address][]*txpool.LazyTransaction
 
+	// DABytes is the estimated DA size of the transactions that the run put in the block,
+	// as upstream's loop accounts it against MaxDABlockSize. A fallback starts from it.
+	DABytes uint64
+
 	Stats Stats
 }
 
