@@ -31,9 +31,14 @@ var ErrInvalidThreads = errors.New("invalid number of parallel block building th
 // The error names where the value came from, the value and what is allowed.
 func ValidateThreads(source string, n int) error {
 	if n < AutoThreads || n > MaxThreads {
-		return fmt.Errorf("%w: %s is %d, allowed are 0 (all usable CPUs), 1 (sequential) and 2 to %d", ErrInvalidThreads, source, n, MaxThreads)
+		return fmt.Errorf("%w: %s is %d, allowed are %s", ErrInvalidThreads, source, n, allowedThreads())
 	}
 	return nil
+}
+
+// allowedThreads says what ValidateThreads lets pass.
+func allowedThreads() string {
+	return fmt.Sprintf("%d (all usable CPUs), %d (sequential) and 2 to %d", AutoThreads, SequentialThreads, MaxThreads)
 }
 
 // ResolveThreads turns a valid setting into the number of workers to run. A nil
