@@ -1,0 +1,110 @@
+# One target a job; 'make help' lists them. The scripts in build/ do what needs more than a
+# line, and everything they and the compiler make lies under build/ too, ignored by git.
+
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := geth
+MAKEFLAGS += --no-print-directory
+
+UPSTREAM := github.com/ethereum/go-ethereum
+GO       := go
+PATCHED  := -modfile=build/patched.mod
+
+# The packages of op-geth that a patch touches, and those whose tests must stay green.
+HOOKED          := $(addprefix $(UPSTREAM)/,miner eth eth/ethconfig internal/web3ext cmd/utils cmd/geth)
+UPSTREAM_SUITES := $(addprefix $(UPSTREAM)/,miner eth/catalyst eth/ethconfig cmd/geth core/state)
+
+# What our own packages run under the race detector.
+RACED := ./core/... ./miner/... ./params/...
+
+# The linters, pinned. They come through the module proxy, like every dependency.
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+# Version: op-geth's release, and ours as its metadata.
+VERSION_FLAGS = $(shell build/version.sh)
+
+.PHONY: help tree patches upgrade forkdiff geth geth-upstream devnet \
+	test check unit race differential e2e test-upstream vet lint clean clean-tree FORCE
+
+#? help: list the targets
+help:
+	@sed -n 's/^#? //p' Makefile
+
+#? geth: build the patched op-geth as build/bin/geth (the default)
+geth: tree
+	$(GO) build $(PATCHED) -ldflags "$(VERSION_FLAGS)" -o build/bin/geth $(UPSTREAM)/cmd/geth
+	@build/bin/geth version | sed -n 2p
+
+#? geth-upstream: build op-geth as it is, build/bin/geth-upstream, to compare with
+geth-upstream:
+	$(GO) build -o build/bin/geth-upstream $(UPSTREAM)/cmd/geth
+
+#? devnet: build geth and run a local chain on it; ARGS="…" are the flags of cmd/devnet
+devnet: geth
+	$(GO) run ./cmd/devnet -geth build/bin/geth $(ARGS)
+
+#? tree: lay op-geth out in build/op-geth and apply the patches
+tree:
+	@build/tree.sh
+
+#? patches: export the commits of build/op-geth as patches/
+patches: tree
+	@build/patches.sh
+
+#? upgrade: replay the patches on another op-geth release: make upgrade VERSION=v1.101702.3
+upgrade:
+	@build/upgrade.sh $(VERSION)
+
+#? forkdiff: print the whole difference to op-geth, and its size
+forkdiff: tree
+	@build/forkdiff.sh
+
+#? test: everything below, as CI runs it
+test: vet lint unit race differential e2e test-upstream
+	@build/step.sh "all tests passed"
+
+#? vet: go vet, on our packages and on the patched ones of op-geth
+vet: tree
+	@build/step.sh vet
+	$(GO) vet ./...
+	$(GO) vet $(PATCHED) -tags patched ./... $(HOOKED)
+
+#? lint: gofmt and staticcheck
+lint: tree
+	@build/step.sh lint
+	@build/gofmt.sh
+	$(GO) run $(STATICCHECK) ./...
+
+
+#? unit: our tests, against op-geth as it is
+unit:
+	@build/step.sh "unit tests, unpatched op-geth"
+	$(GO) test ./...
+
+#? race: our engine and builder under the race detector
+race:
+	@build/step.sh "race detector"
+	$(GO) test -race -short $(RACED)
+
+#? differential: parallel against sequential building, on the patched tree
+differential: tree
+	@build/step.sh "differential tests, patched op-geth"
+	$(GO) test $(PATCHED) -tags patched ./miner/... ./internal/...
+
+#? e2e: end-to-end tests of the built binary, compared with the unpatched one
+e2e: geth geth-upstream
+	@build/step.sh "end-to-end tests of the binary, and of the patch scripts"
+	GETH=$(CURDIR)/build/bin/geth GETH_UPSTREAM=$(CURDIR)/build/bin/geth-upstream \
+		$(GO) test -count=1 ./cmd/geth/... ./patches/...
+
+#? test-upstream: op-geth's own tests of what the patches touch
+test-upstream: tree
+	@build/step.sh "upstream's tests, patched op-geth"
+	$(GO) test $(PATCHED) $(UPSTREAM_SUITES)
+
+#? clean: remove what was built, but not unexported work in build/op-geth
+clean:
+	rm -rf build/bin build/devnet build/patched.mod build/patched.sum
+
+#? clean-tree: remove build/op-geth, with any work in it that is not exported
+clean-tree:
+	rm -rf build/op-geth build/op-geth.stamp
