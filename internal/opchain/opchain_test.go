@@ -28,6 +28,7 @@ func testKey(t *testing.T, name string) (*ecdsa.PrivateKey, common.Address) {
 
 func newTestChain(t *testing.T, opts Options) *Local {
 	t.Helper()
+	opts.Compact = true
 	genesis, err := Genesis(opts)
 	if err != nil {
 		t.Fatal(err)
@@ -210,5 +211,38 @@ func TestGenesisLeavesTheRegistrysGenesisAsItIs(t *testing.T) {
 	}
 	if got.ToBlock().Hash() != want.ToBlock().Hash() {
 		t.Error("the registry's genesis changed")
+	}
+}
+
+func TestCompactGenesisKeepsEveryAccountThatDoesSomething(t *testing.T) {
+	template, err := LoadTemplate()
+	if err != nil {
+		t.Fatal(err)
+	}
+	full, err := template.Genesis(Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	compact, err := template.Genesis(Options{Compact: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for addr := range full.Alloc {
+		name := addr.Hex()
+		if _, kept := compact.Alloc[addr]; !kept && name[:39] != "0x4200000000000000000000000000000000000" {
+			t.Errorf("account %s is left out, which is no proxy", name)
+		}
+	}
+	for _, addr := range []common.Address{
+		types.L1BlockAddr, BaseFeeVault(), L1FeeVault(), OperatorFeeVault(), SequencerFeeVault(),
+		common.HexToAddress("0x420000000000000000000000000000000000000F"), // GasPriceOracle
+		params.OptimismL2ToL1MessagePasser, params.BeaconRootsAddress, params.HistoryStorageAddress,
+	} {
+		if len(compact.Alloc[addr].Code) == 0 {
+			t.Errorf("predeploy %s is left out", addr)
+		}
+	}
+	if len(full.Alloc) < 2048+len(compact.Alloc)-100 {
+		t.Errorf("%d accounts of %d are left", len(compact.Alloc), len(full.Alloc))
 	}
 }
