@@ -34,9 +34,9 @@ geth: tree
 	$(GO) build $(PATCHED) -ldflags "$(VERSION_FLAGS)" -o build/bin/geth $(UPSTREAM)/cmd/geth
 	@build/bin/geth version | sed -n 2p
 
-#? geth-upstream: build op-geth as it is, build/bin/geth-upstream, to compare with
+#? geth-upstream: build op-geth as it is, build/upstream/geth, to compare with
 geth-upstream:
-	$(GO) build -o build/bin/geth-upstream $(UPSTREAM)/cmd/geth
+	$(GO) build -o build/upstream/geth $(UPSTREAM)/cmd/geth
 
 #? devnet: build geth and run a local chain on it; ARGS="…" are the flags of cmd/devnet
 devnet: geth
@@ -72,7 +72,9 @@ vet: tree
 lint: tree
 	@build/step.sh lint
 	@build/gofmt.sh
-	$(GO) run $(STATICCHECK) ./...
+	GOBIN=$(CURDIR)/build/bin $(GO) install $(STATICCHECK)
+	build/bin/staticcheck ./...
+	GOFLAGS=$(PATCHED) build/bin/staticcheck -tags patched ./... $(UPSTREAM)/miner
 
 
 #? unit: our tests, against op-geth as it is
@@ -93,7 +95,7 @@ differential: tree
 #? e2e: end-to-end tests of the built binary, compared with the unpatched one
 e2e: geth geth-upstream
 	@build/step.sh "end-to-end tests of the binary, and of the patch scripts"
-	GETH=$(CURDIR)/build/bin/geth GETH_UPSTREAM=$(CURDIR)/build/bin/geth-upstream \
+	GETH=$(CURDIR)/build/bin/geth GETH_UPSTREAM=$(CURDIR)/build/upstream/geth \
 		$(GO) test -count=1 ./cmd/geth/... ./patches/...
 
 #? test-upstream: op-geth's own tests of what the patches touch
@@ -103,7 +105,7 @@ test-upstream: tree
 
 #? clean: remove what was built, but not unexported work in build/op-geth
 clean:
-	rm -rf build/bin build/devnet build/patched.mod build/patched.sum
+	rm -rf build/bin build/upstream build/devnet build/patched.mod build/patched.sum
 
 #? clean-tree: remove build/op-geth, with any work in it that is not exported
 clean-tree:
