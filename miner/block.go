@@ -12,6 +12,8 @@ import (
 	"github.com/ethereum/go-ethereum/core/types"
 	"github.com/ethereum/go-ethereum/params"
 	"github.com/holiman/uint256"
+
+	"github.com/op-geth-parallel/op-geth-parallel/core/blockstm"
 )
 
 // TxSource is the priority list that candidates are drawn from, best first. op-geth's
@@ -68,6 +70,8 @@ type Request struct {
 	Plain     TxSource      // transactions without blobs
 	Blob      TxSource      // transactions with blobs
 	Interrupt *atomic.Int32 // non-zero: stop and keep what is committed; may be nil
+
+	Chaos blockstm.Chaos // disturbs the schedule in tests; nil: nothing does
 }
 
 // Result tells how a run ended.

@@ -3,19 +3,142 @@ package miner
 import (
 	"context"
 	"errors"
+	"fmt"
+	"time"
 
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/core/state"
+
+	"github.com/op-geth-parallel/op-geth-parallel/core/blockstm"
+	pstate "github.com/op-geth-parallel/op-geth-parallel/core/state"
 )
 
-// ErrUnsupported is the fallback reason for blocks that only the sequential path builds.
-var ErrUnsupported = errors.New("block not supported by the parallel builder")
+var (
+	// ErrUnsupported is the fallback reason (wrapped, with what it is about) for blocks
+	// that only the sequential path builds.
+	ErrUnsupported = errors.New("block not supported by the parallel builder")
+
+	// errSkippedFits says that the reasoning behind admission.hopeless is wrong.
+	errSkippedFits = errors.New("a transaction was skipped that fits the block")
+)
+
+// interruptPoll is how often a run looks for an interrupt while no transaction commits.
+const interruptPoll = time.Millisecond
 
 // PrepareState returns a state equal to db, which must be the unmodified state of root,
 // whose base reads the workers of a later Fill can share.
-func PrepareState(root common.Hash, db *state.StateDB) (*state.StateDB, error) { return db, nil }
+func PrepareState(root common.Hash, db *state.StateDB) (*state.StateDB, error) {
+	return pstate.Prepare(root, db)
+}
 
-// Fill extends the block by transactions from the request's lists, in parallel.
+// Fill extends the block by transactions from the request's lists, in parallel. When it
+// returns, everything that it committed is in the block and its StateDB, and none of its
+// goroutines is left. The context only carries values: the interrupt ends a fill.
+//
+// It must not run twice over one block at the same time.
 func Fill(ctx context.Context, block *Block, req *Request) Result {
-	return Result{Fallback: ErrUnsupported}
+	base, err := supported(block)
+	if err == nil {
+		err = base.Attach(block.State)
+	}
+	stream := newStream(block.Signer, orEmpty(req.Plain), orEmpty(req.Blob))
+	if err != nil {
+		plain, blob := stream.rest(nil)
+		return Result{Fallback: err, RestPlain: plain, RestBlob: blob}
+	}
+	r := &run{stream: stream, interrupt: req.Interrupt, head: base.Next, drawn: base.Next, ledger: pstate.NewLedger(base)}
+	r.admission = newAdmission(block, req.Limits, r.ledger)
+	for range max(req.Threads, 1) {
+		r.workers = append(r.workers, newWorker(block, base))
+	}
+	scheduler := blockstm.NewScheduler(r, blockstm.Config{Workers: len(r.workers), First: base.Next, Chaos: req.Chaos})
+	r.positions = make([]position, scheduler.Window())
+
+	ctx, stop := watch(context.WithoutCancel(ctx), req)
+	counts, err := scheduler.Run(ctx)
+	stop()
+
+	rest := r.close()
+	r.ledger.Apply()
+	base.Next = r.drawn
+
+	result := Result{DABytes: r.admission.daBytes, Stats: statsOf(r, counts)}
+	switch {
+	case err != nil:
+		// The rest of the block is sequential, also in a later call.
+		base.Spoiled = err
+		result.Fallback = err
+		result.RestPlain, result.RestBlob = stream.rest(rest)
+	case r.signal != 0:
+		result.Interrupt = r.signal
+	case req.Interrupt != nil:
+		result.Interrupt = req.Interrupt.Load()
+	}
+	return result
+}
+
+// supported returns the base of a block that can be built in parallel.
+func supported(block *Block) (*pstate.Base, error) {
+	number, time := block.Header.Number, block.Header.Time
+	base, prepared := block.State.Reader().(*pstate.Base)
+	switch {
+	case !prepared:
+		return nil, fmt.Errorf("%w: its state was not prepared", ErrUnsupported)
+	case base.Spoiled != nil:
+		return nil, fmt.Errorf("%w: an earlier run over it failed: %w", ErrUnsupported, base.Spoiled)
+	case block.State.Witness() != nil:
+		return nil, fmt.Errorf("%w: it collects a witness", ErrUnsupported)
+	case !block.Config.IsByzantium(number):
+		return nil, fmt.Errorf("%w: receipts before Byzantium hold state roots", ErrUnsupported)
+	case block.Config.IsAmsterdam(number, time):
+		return nil, fmt.Errorf("%w: Amsterdam rules", ErrUnsupported)
+	case block.Config.IsVerkle(number, time) || block.State.AccessEvents() != nil:
+		return nil, fmt.Errorf("%w: Verkle tries", ErrUnsupported)
+	}
+	return base, nil
+}
+
+func orEmpty(source TxSource) TxSource {
+	if source == nil {
+		return noTxs{}
+	}
+	return source
+}
+
+// watch returns a context that is done once the request's interrupt fires, and a function
+// to end the watch, which waits for it.
+func watch(ctx context.Context, req *Request) (context.Context, func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	if req.Interrupt == nil {
+		return ctx, cancel
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		ticker := time.NewTicker(interruptPoll)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-ticker.C:
+				if req.Interrupt.Load() != 0 {
+					cancel()
+					return
+				}
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return ctx, func() { cancel(); <-done }
+}
+
+func statsOf(r *run, counts blockstm.Stats) Stats {
+	return Stats{
+		Candidates:   counts.Drawn,
+		Committed:    r.committed,
+		Dropped:      counts.Committed - r.committed,
+		Executions:   counts.Executions,
+		Reexecutions: counts.Repeats,
+		ByWorker:     counts.ByWorker,
+	}
 }

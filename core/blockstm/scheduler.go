@@ -59,6 +59,7 @@ type Stats struct {
 	Drawn      int   // transactions drawn from the stream
 	Committed  int   // transactions passed by the commit, put to use or dropped
 	Executions int   // incarnations, all workers
+	Repeats    int   // incarnations after a transaction's first
 	Blocked    int   // incarnations that ended at an estimate
 	Aborts     int   // finished incarnations thrown away
 	HeadRuns   int   // incarnations that ran settled, at the head of the line
@@ -346,9 +347,8 @@ func (s *Scheduler) release(t *task) {
 // have read what it changed.
 func (s *Scheduler) executed(worker int, tx TxIndex, result Execution) {
 	s.mu.Lock()
-	s.stats.Executions++
-	s.stats.ByWorker[worker]++
 	t := s.task(tx)
+	s.count(worker, t)
 	if result.Blocked != NoTx {
 		s.stats.Blocked++
 		s.wasted += 0.5
@@ -373,6 +373,15 @@ func (s *Scheduler) executed(worker int, tx TxIndex, result Execution) {
 
 	if result.Readers > tx {
 		s.invalidate(worker, tx, result.Readers)
+	}
+}
+
+// count takes note of an incarnation. The caller holds mu.
+func (s *Scheduler) count(worker int, t *task) {
+	s.stats.Executions++
+	s.stats.ByWorker[worker]++
+	if t.incarnation > 0 {
+		s.stats.Repeats++
 	}
 }
 
@@ -444,12 +453,11 @@ func (s *Scheduler) commit(worker int) {
 		var err error
 		s.unlocked(func() { more, reran, err = s.commitHead(worker, version, settled) })
 		if reran {
-			s.stats.Executions++
-			s.stats.ByWorker[worker]++
+			t.incarnation++
+			s.count(worker, t)
 			s.stats.HeadRuns++
 			s.stats.Aborts++
 			s.wasted++
-			t.incarnation++
 		}
 		if err != nil || !more {
 			if s.err == nil {

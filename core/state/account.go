@@ -1,0 +1,138 @@
+package state
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/ethereum/go-ethereum/core/types"
+	"github.com/holiman/uint256"
+
+	"github.com/op-geth-parallel/op-geth-parallel/core/blockstm"
+)
+
+// Code is a contract's code with its hash. It is immutable, and compared by identity.
+type Code struct {
+	Hash  common.Hash
+	bytes atomic.Pointer[[]byte] // nil: not loaded yet
+}
+
+// noCode is the code of accounts that have none.
+var noCode = newCode(types.EmptyCodeHash, nil)
+
+func newCode(hash common.Hash, bytes []byte) *Code {
+	c := &Code{Hash: hash}
+	c.bytes.Store(&bytes)
+	return c
+}
+
+// Account is what the multi-version memory holds of one account.
+type Account struct {
+	Address common.Address
+
+	// The parent state, immutable. origin is nil if the account is not in it.
+	origin *types.StateAccount
+
+	// Set by Base.Attach, immutable while workers run.
+	live      bool        // the block's StateDB had touched it: its values come from there
+	lingering bool        // it exists though it is empty: see the package comment
+	root      common.Hash // storage root at the start, zero if absent
+
+	nonce   blockstm.Cell[uint64]
+	code    blockstm.Cell[*Code]
+	balance blockstm.Sum
+
+	lingers blockstm.Cell[bool] // of a lingering account: still there, untouched
+	wiped   blockstm.Cell[bool] // destroyed in this block: nothing is left of root
+	wipes   atomic.Bool         // wiped may be set, now or later
+
+	mu      sync.RWMutex // guards slots and emptied
+	slots   map[common.Hash]*Slot
+	emptied bool // the committed state has lost root: slots not loaded yet are zero
+
+	// Owned by the Ledger.
+	listed      bool    // on the list of accounts to apply
+	codeChanged bool    // code is to be applied
+	written     []*Slot // slots to apply
+}
+
+// Slot is what the multi-version memory holds of one storage slot.
+type Slot struct {
+	Key    common.Hash
+	value  blockstm.Cell[common.Hash]
+	origin common.Hash // in the parent state
+	loaded bool        // origin is known
+	listed bool        // owned by the Ledger: on its account's list of slots to apply
+}
+
+// set gives the registers their committed values, before anyone uses them.
+func (a *Account) set(nonce uint64, balance *uint256.Int, code *Code, root common.Hash, exists bool) {
+	a.nonce.Init(nonce)
+	a.balance.Init(balance)
+	a.code.Init(code)
+	a.root = root
+	a.lingering = exists && nonce == 0 && balance.IsZero() && code.Hash == types.EmptyCodeHash
+	a.lingers.Init(a.lingering)
+}
+
+// slot returns what is held of a slot, or nil.
+func (a *Account) slot(key common.Hash) *Slot {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	return a.slots[key]
+}
+
+// insert adds a slot unless there is one already, and returns the one that is there.
+func (a *Account) insert(s *Slot) *Slot {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if old := a.slots[s.Key]; old != nil {
+		return old
+	}
+	if a.slots == nil {
+		a.slots = make(map[common.Hash]*Slot)
+	}
+	if a.emptied {
+		s.value.Init(common.Hash{})
+	}
+	a.slots[s.Key] = s
+	return s
+}
+
+// exists reports whether transaction tx finds the account. If that hangs on an estimate,
+// ok is false and blocker its writer.
+func (a *Account) exists(tx blockstm.TxIndex) (exists bool, blocker blockstm.TxIndex, ok bool) {
+	nonce, writer, ok := a.nonce.Read(tx, false)
+	if !ok || nonce != 0 {
+		return true, writer, ok
+	}
+	code, writer, ok := a.code.Read(tx, false)
+	if !ok || code.Hash != types.EmptyCodeHash {
+		return true, writer, ok
+	}
+	var balance uint256.Int
+	if blocker, ok := a.balance.Read(tx, &balance, false); !ok || !balance.IsZero() {
+		return true, blocker, ok
+	}
+	if a.lingering {
+		return a.lingers.Read(tx, true)
+	}
+	return false, blockstm.NoTx, true
+}
+
+// storage returns the value of a slot that transaction tx finds. If it hangs on an
+// estimate, ok is false and blocker its writer.
+func (a *Account) storage(s *Slot, tx blockstm.TxIndex, register bool) (value common.Hash, blocker blockstm.TxIndex, ok bool) {
+	value, writer, ok := s.value.Read(tx, register)
+	if !ok || !a.wipes.Load() {
+		return value, writer, ok
+	}
+	// A committed wipe is in the slot already. An uncommitted one hides all before it.
+	switch wiped, wiper, ok := a.wiped.Read(tx, register); {
+	case !ok:
+		return common.Hash{}, wiper, false
+	case wiped && wiper != blockstm.NoTx && writer <= wiper:
+		return common.Hash{}, blockstm.NoTx, true
+	}
+	return value, blockstm.NoTx, true
+}

@@ -1,0 +1,213 @@
+package state
+
+import (
+	"fmt"
+	"sync"
+
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/ethereum/go-ethereum/core/state"
+	"github.com/ethereum/go-ethereum/core/types"
+	"github.com/holiman/uint256"
+
+	"github.com/op-geth-parallel/op-geth-parallel/core/blockstm"
+)
+
+// shardCount is how many ways the account table is split, so that workers seldom meet.
+const shardCount = 64
+
+// Base is the state that a block starts from, read once for all workers, and the table
+// of the multi-version registers on top of it. It serves two readers: the workers' Views,
+// and, as its state.Reader, the block's own StateDB. Until Attach it merely notes what
+// the StateDB reads: whatever that has touched is exactly what may differ from the parent
+// state when the parallel part begins.
+//
+// It is safe for concurrent use, except for Attach.
+type Base struct {
+	reader state.Reader // the parent state; safe for concurrent use
+	shards [shardCount]shard
+
+	liveMu sync.Mutex     // guards db: a StateDB has no lock of its own
+	db     *state.StateDB // the block's, from Attach on
+
+	// Next is the first index of the next run over this block, so that what an earlier
+	// run left in the registers lies below. It belongs to the caller of Attach.
+	Next blockstm.TxIndex
+	// Spoiled is why there must be no further run over this block, if there is a reason.
+	// It belongs to the caller of Attach.
+	Spoiled error
+}
+
+type shard struct {
+	mu       sync.RWMutex // guards accounts
+	accounts map[common.Address]*Account
+	_        [88]byte // shards lie on cache lines of their own
+}
+
+// NewBase returns the base of a block whose parent state the reader gives.
+func NewBase(reader state.Reader) *Base {
+	b := &Base{reader: reader}
+	for i := range b.shards {
+		b.shards[i].accounts = make(map[common.Address]*Account)
+	}
+	return b
+}
+
+// Prepare returns the state of root, as db, which must be unmodified, but with a Base
+// for a reader.
+func Prepare(root common.Hash, db *state.StateDB) (*state.StateDB, error) {
+	return state.NewWithReader(root, db.Database(), NewBase(db.Reader()))
+}
+
+// Attach tells the base which StateDB it is the reader of, at the moment when the
+// parallel part of the block begins. Everything that the StateDB has read so far takes
+// its present value from there. Later calls do nothing.
+func (b *Base) Attach(db *state.StateDB) error {
+	if b.db != nil {
+		return nil
+	}
+	var touched []*Account
+	for i := range b.shards {
+		for _, a := range b.shards[i].accounts {
+			touched = append(touched, a)
+		}
+	}
+	for _, a := range touched {
+		a.live = true
+		code := noCode
+		if hash := db.GetCodeHash(a.Address); hash != types.EmptyCodeHash && hash != (common.Hash{}) {
+			code = newCode(hash, db.GetCode(a.Address))
+		}
+		a.set(db.GetNonce(a.Address), db.GetBalance(a.Address), code, db.GetStorageRoot(a.Address), db.Exist(a.Address))
+		for key, s := range a.slots {
+			s.value.Init(db.GetState(a.Address, key))
+		}
+	}
+	b.db = db
+	return db.Error()
+}
+
+func (b *Base) shard(addr common.Address) *shard {
+	return &b.shards[(addr[1]^addr[7]^addr[13]^addr[19])%shardCount]
+}
+
+// lookup returns what is held of an account, or nil.
+func (b *Base) lookup(addr common.Address) *Account {
+	sh := b.shard(addr)
+	sh.mu.RLock()
+	defer sh.mu.RUnlock()
+	return sh.accounts[addr]
+}
+
+// account returns what is held of an account, which is loaded first if need be.
+func (b *Base) account(addr common.Address) (*Account, error) {
+	if a := b.lookup(addr); a != nil {
+		return a, nil
+	}
+	origin, err := b.reader.Account(addr)
+	if err != nil {
+		return nil, fmt.Errorf("account %v: %w", addr, err)
+	}
+	a := &Account{Address: addr, origin: origin}
+	if origin == nil {
+		a.set(0, new(uint256.Int), noCode, common.Hash{}, false)
+	} else {
+		code := noCode
+		if hash := common.BytesToHash(origin.CodeHash); hash != types.EmptyCodeHash {
+			code = &Code{Hash: hash}
+		}
+		a.set(origin.Nonce, origin.Balance, code, origin.Root, true)
+	}
+	sh := b.shard(addr)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if old := sh.accounts[addr]; old != nil {
+		return old, nil
+	}
+	sh.accounts[addr] = a
+	return a, nil
+}
+
+// slot returns what is held of a slot of a, which is loaded first if need be.
+func (b *Base) slot(a *Account, key common.Hash) (*Slot, error) {
+	if s := a.slot(key); s != nil {
+		return s, nil
+	}
+	s := &Slot{Key: key}
+	switch {
+	case a.live:
+		b.liveMu.Lock()
+		s.value.Init(b.db.GetState(a.Address, key))
+		err := b.db.Error()
+		b.liveMu.Unlock()
+		if err != nil {
+			return nil, fmt.Errorf("slot %v of %v: %w", key, a.Address, err)
+		}
+	case a.origin == nil || a.origin.Root == types.EmptyRootHash:
+		s.loaded = true
+	default:
+		value, err := b.reader.Storage(a.Address, key)
+		if err != nil {
+			return nil, fmt.Errorf("slot %v of %v: %w", key, a.Address, err)
+		}
+		s.origin, s.loaded = value, true
+		s.value.Init(value)
+	}
+	return a.insert(s), nil
+}
+
+// bytes returns the code's bytes, which are loaded first if need be.
+func (b *Base) bytes(a *Account, c *Code) ([]byte, error) {
+	if p := c.bytes.Load(); p != nil {
+		return *p, nil
+	}
+	bytes := b.reader.Code(a.Address, c.Hash)
+	if len(bytes) == 0 {
+		return nil, fmt.Errorf("code %v of %v is not found", c.Hash, a.Address)
+	}
+	c.bytes.Store(&bytes)
+	return bytes, nil
+}
+
+// Account implements state.StateReader for the block's StateDB.
+func (b *Base) Account(addr common.Address) (*types.StateAccount, error) {
+	a, err := b.account(addr)
+	if err != nil {
+		return nil, err
+	}
+	return a.origin, nil
+}
+
+// Storage implements state.StateReader for the block's StateDB.
+func (b *Base) Storage(addr common.Address, key common.Hash) (common.Hash, error) {
+	a := b.lookup(addr)
+	if a != nil {
+		if s := a.slot(key); s != nil && s.loaded {
+			return s.origin, nil
+		}
+	}
+	value, err := b.reader.Storage(addr, key)
+	if err == nil && a != nil && b.db == nil {
+		a.insert(&Slot{Key: key, origin: value, loaded: true})
+	}
+	return value, err
+}
+
+// Has implements state.ContractCodeReader for the block's StateDB.
+func (b *Base) Has(addr common.Address, hash common.Hash) bool { return b.reader.Has(addr, hash) }
+
+// Code implements state.ContractCodeReader for the block's StateDB.
+func (b *Base) Code(addr common.Address, hash common.Hash) []byte { return b.reader.Code(addr, hash) }
+
+// CodeSize implements state.ContractCodeReader for the block's StateDB.
+func (b *Base) CodeSize(addr common.Address, hash common.Hash) int {
+	return b.reader.CodeSize(addr, hash)
+}
+
+// GetState implements types.StateGetter: the value that the block's StateDB holds at the
+// moment. It is what the L1 and operator cost functions are made from, once per worker,
+// and they read slots that no transaction of the parallel part can change.
+func (b *Base) GetState(addr common.Address, key common.Hash) common.Hash {
+	b.liveMu.Lock()
+	defer b.liveMu.Unlock()
+	return b.db.GetState(addr, key)
+}

@@ -1,0 +1,154 @@
+package state
+
+import (
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/ethereum/go-ethereum/core/state"
+	"github.com/ethereum/go-ethereum/core/tracing"
+	"github.com/ethereum/go-ethereum/core/types"
+	"github.com/holiman/uint256"
+
+	"github.com/op-geth-parallel/op-geth-parallel/core/blockstm"
+)
+
+// Ledger makes writes final: first in the registers, transaction by transaction, and from
+// there, in batches, in the block's StateDB. An account that a hundred transactions of a
+// batch change goes there once. It belongs to the ordered commit: one goroutine uses it
+// at a time.
+type Ledger struct {
+	base     *Base
+	db       *state.StateDB
+	accounts []*Account // changed since the last Apply
+}
+
+// NewLedger returns the ledger of the base's block. The base is attached.
+func NewLedger(base *Base) *Ledger { return &Ledger{base: base, db: base.db} }
+
+// Pending returns the number of accounts that Apply would write.
+func (l *Ledger) Pending() int { return len(l.accounts) }
+
+// Commit makes the published writes of tx final. Everything below tx is.
+func (l *Ledger) Commit(tx blockstm.TxIndex, f *Footprint) {
+	for i := range f.writes.accounts {
+		w := &f.writes.accounts[i]
+		a := w.account
+		if w.destroyed {
+			l.destroy(tx, w)
+			continue
+		}
+		l.list(a)
+		if w.nonceSet {
+			a.nonce.Commit(tx, w.nonce)
+		}
+		if w.code != nil {
+			a.code.Commit(tx, w.code)
+			a.codeChanged = true
+		}
+		if w.paid {
+			a.balance.Commit(tx, w.delta)
+		}
+	}
+	for i := range f.writes.slots {
+		w := &f.writes.slots[i]
+		w.slot.value.Commit(tx, w.value)
+		l.list(w.account)
+		if !w.slot.listed {
+			w.slot.listed = true
+			w.account.written = append(w.account.written, w.slot)
+		}
+	}
+	f.writes.reset()
+	f.old.reset()
+}
+
+func (l *Ledger) list(a *Account) {
+	if !a.listed {
+		a.listed = true
+		l.accounts = append(l.accounts, a)
+	}
+}
+
+// destroy makes the end of an account final. The StateDB learns of it at once, since an
+// account that comes back later in the block must start from nothing there too.
+func (l *Ledger) destroy(tx blockstm.TxIndex, w *accountWrite) {
+	a := w.account
+	a.mu.Lock()
+	a.emptied = true
+	for _, s := range a.slots {
+		s.value.Commit(tx, common.Hash{})
+	}
+	a.mu.Unlock()
+	a.nonce.Commit(tx, 0)
+	a.code.Commit(tx, noCode)
+	a.balance.Commit(tx, w.delta)
+	a.wiped.Commit(tx, true)
+	a.lingers.Commit(tx, false)
+
+	for _, s := range a.written {
+		s.listed = false
+	}
+	a.written = a.written[:0]
+	a.codeChanged = false
+
+	l.base.liveMu.Lock()
+	defer l.base.liveMu.Unlock()
+	if l.db.Exist(a.Address) {
+		l.db.SelfDestruct(a.Address)
+		l.db.Finalise(true)
+	}
+}
+
+// Apply writes the final values of everything that was committed since the last call to
+// the StateDB, and finalises them there, which sets its trie prefetcher to work.
+func (l *Ledger) Apply() {
+	if len(l.accounts) == 0 {
+		return
+	}
+	l.base.liveMu.Lock()
+	defer l.base.liveMu.Unlock()
+	for _, a := range l.accounts {
+		l.apply(a)
+	}
+	clear(l.accounts)
+	l.accounts = l.accounts[:0]
+	l.db.Finalise(true)
+}
+
+func (l *Ledger) apply(a *Account) {
+	a.listed = false
+	if nonce := a.nonce.Committed(); nonce != l.db.GetNonce(a.Address) {
+		l.db.SetNonce(a.Address, nonce, tracing.NonceChangeUnspecified)
+	}
+	if balance := a.balance.Committed(); !balance.Eq(l.db.GetBalance(a.Address)) {
+		// The StateDB keeps the pointer.
+		l.db.SetBalance(a.Address, new(uint256.Int).Set(&balance), tracing.BalanceChangeUnspecified)
+	}
+	if a.codeChanged {
+		a.codeChanged = false
+		code := a.code.Committed()
+		if hash := l.db.GetCodeHash(a.Address); code.Hash != hash && !(code == noCode && hash == (common.Hash{})) {
+			l.db.SetCode(a.Address, *code.bytes.Load(), tracing.CodeChangeUnspecified)
+		}
+	}
+	for _, s := range a.written {
+		s.listed = false
+		l.db.SetState(a.Address, s.Key, s.value.Committed())
+	}
+	a.written = a.written[:0]
+}
+
+// Conditional checks a transaction's preconditions against everything committed so far.
+func (l *Ledger) Conditional(c *types.TransactionConditional) error {
+	l.Apply()
+	l.base.liveMu.Lock()
+	defer l.base.liveMu.Unlock()
+	return l.db.CheckTransactionConditional(c)
+}
+
+// Log adds the logs of a transaction, whose place in the block is index, to the StateDB,
+// which numbers them.
+func (l *Ledger) Log(hash common.Hash, index int, logs []*types.Log) {
+	l.db.SetTxContext(hash, index)
+	for _, log := range logs {
+		l.db.AddLog(log)
+	}
+}
