@@ -94,9 +94,9 @@ differential: tree
 
 #? e2e: end-to-end tests of the built binary, compared with the unpatched one
 e2e: geth geth-upstream
-	@build/step.sh "end-to-end tests of the binary, and of the patch scripts"
+	@build/step.sh "end-to-end tests of the binary"
 	GETH=$(CURDIR)/build/bin/geth GETH_UPSTREAM=$(CURDIR)/build/upstream/geth \
-		$(GO) test -count=1 ./cmd/geth/... ./patches/...
+		$(GO) test -count=1 ./cmd/geth/...
 
 #? test-upstream: op-geth's own tests of what the patches touch
 test-upstream: tree
