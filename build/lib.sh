@@ -43,7 +43,7 @@ commit_release() {
 	chmod -R u+w "$1"
 	tgit "$1" add -A -f .
 	GIT_AUTHOR_DATE='2000-01-01T00:00:00Z' GIT_COMMITTER_DATE='2000-01-01T00:00:00Z' \
-		tgit "$1" commit -q -m "op-geth $2"
+		tgit "$1" commit -q --allow-empty -m "op-geth $2"
 }
 
 # export_series DIR BASE OUT: writes the commits after BASE as patches, in a form that
