@@ -74,7 +74,6 @@ lint: tree
 	@build/gofmt.sh
 	GOBIN=$(CURDIR)/build/bin $(GO) install $(STATICCHECK)
 	build/bin/staticcheck ./...
-	GOFLAGS=$(PATCHED) build/bin/staticcheck -tags patched ./... $(UPSTREAM)/miner
 
 
 #? unit: our tests, against op-geth as it is
