@@ -191,3 +191,36 @@ func TestFillSealsRandomBlocks(t *testing.T) {
 		}
 	})
 }
+
+func TestMoreThanOneWorkerExecutes(t *testing.T) {
+	for _, c := range loadCases() {
+		if c.Name != "independent-transfers" && c.Name != "erc20-spread" && c.Name != "swaps-on-many-pools" {
+			continue
+		}
+		t.Run(c.Name, func(t *testing.T) {
+			s, err := c.Scenario("Jovian", caseSeed())
+			if err != nil {
+				t.Fatal(err)
+			}
+			n := openNode(t, s, "")
+			var last []int
+			for range 20 { // on a busy machine one worker may be through before the next is scheduled
+				got, err := n.Build(4, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				busy := 0
+				for _, executed := range got.Runs[0].Stats.ByWorker {
+					if executed > 0 {
+						busy++
+					}
+				}
+				if busy > 1 {
+					return
+				}
+				last = got.Runs[0].Stats.ByWorker
+			}
+			t.Errorf("in 20 builds with 4 workers one executed everything: %v\n%s", last, replay(t, s.Seed))
+		})
+	}
+}
