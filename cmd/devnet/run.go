@@ -1,0 +1,285 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/ethereum/go-ethereum/beacon/engine"
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/ethereum/go-ethereum/common/hexutil"
+	"github.com/ethereum/go-ethereum/core"
+	"github.com/ethereum/go-ethereum/core/types"
+	"github.com/op-geth-parallel/op-geth-parallel/internal/engineapi"
+	"github.com/op-geth-parallel/op-geth-parallel/internal/opchain"
+	"github.com/op-geth-parallel/op-geth-parallel/internal/workload"
+	"github.com/op-geth-parallel/op-geth-parallel/params"
+)
+
+// run is one chain on one geth.
+type run struct {
+	settings *settings
+	threads  int
+	dir      string // holds geth's data directory and log
+	out      io.Writer
+
+	node   *engineapi.Node
+	log    *buildLog
+	sender *sender
+	report *report
+}
+
+// single makes one run.
+func single(ctx context.Context, s *settings, out io.Writer) error {
+	if err := prepareDatadir(s.datadir); err != nil {
+		return err
+	}
+	report, err := execute(ctx, s, s.threads, uint64(time.Now().Unix()), out)
+	if report != nil && len(report.Blocks) > 0 {
+		report.print(out)
+		err = errors.Join(err, writeJSON(s.json, report))
+	}
+	return err
+}
+
+// execute runs a chain whose genesis is of a given time. The report is of what was done
+// before an error, too, and nil only where nothing was.
+func execute(ctx context.Context, s *settings, threads int, genesisTime uint64, out io.Writer) (*report, error) {
+	r := &run{
+		settings: s,
+		threads:  threads,
+		dir:      filepath.Join(s.datadir, "threads-"+strconv.Itoa(threads)),
+		out:      out,
+		log:      newBuildLog(),
+		report:   newReport(s, threads),
+	}
+	if err := os.MkdirAll(r.dir, 0o755); err != nil {
+		return nil, fmt.Errorf("-datadir: %w", err)
+	}
+	fmt.Fprintf(out, "making the genesis: chain %d, %d accounts, mix %s, seed %d\n", opchain.DefaultChainID, s.accounts, s.mix, s.seed)
+	gen, err := workload.New(workload.Options{Seed: s.seed, ChainID: opchain.DefaultChainID, Mix: s.mix, Accounts: s.accounts, Pools: s.pools})
+	if err != nil {
+		return nil, err
+	}
+	alloc, err := gen.Alloc()
+	if err != nil {
+		return nil, err
+	}
+	genesis, err := opchain.Genesis(opchain.Options{Time: genesisTime, GasLimit: s.gasLimit, Alloc: alloc})
+	if err != nil {
+		return nil, err
+	}
+	return r.report, r.execute(ctx, genesis, gen)
+}
+
+// execute starts geth, builds the blocks and stops geth.
+func (r *run) execute(ctx context.Context, genesis *core.Genesis, gen *workload.Generator) (err error) {
+	logFile, err := os.Create(filepath.Join(r.dir, "geth.log"))
+	if err != nil {
+		return fmt.Errorf("-datadir: %w", err)
+	}
+	defer func() { err = errors.Join(err, logFile.Close()) }()
+
+	fmt.Fprintf(r.out, "starting %s, %s, log in %s\n", r.settings.geth, threadsText(r.threads), logFile.Name())
+	// Not ctx: on Ctrl-C the work ends first, then geth.
+	r.node, err = engineapi.Start(context.WithoutCancel(ctx), engineapi.Config{
+		Binary:  r.settings.geth,
+		Datadir: r.dir,
+		Genesis: genesis,
+		Args:    gethArgs(r.threads),
+		Log:     logFile,
+		OnLog:   r.log.record,
+	})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, r.node.Stop()) }()
+	fmt.Fprintf(r.out, "geth answers at %s\n", r.node.HTTP())
+	r.sender = newSender(r.node.RPC(), gen)
+
+	// Everything ends when geth does.
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		select {
+		case <-r.node.Exited():
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	streamed := make(chan error, 1)
+	if r.settings.rate > 0 {
+		if err := r.sender.send(ctx, int(float64(r.settings.rate)*r.settings.blockTime.Seconds())); err != nil {
+			return err
+		}
+		stream, stop := context.WithCancel(ctx)
+		go func() { streamed <- r.sender.stream(stream, r.settings.rate) }()
+		defer func() {
+			stop()
+			err = errors.Join(err, <-streamed)
+		}()
+	}
+	err = r.chain(ctx, genesis.ToBlock().Header())
+	return errors.Join(err, r.finish(context.WithoutCancel(ctx)))
+}
+
+// gethArgs returns the arguments of a sequencer with a pool large enough for what is sent.
+func gethArgs(threads int) []string {
+	args := []string{
+		"--networkid", strconv.Itoa(opchain.DefaultChainID),
+		"--http.api", "eth,net,web3,txpool,debug",
+		"--rpc.txfeecap", "0",
+		"--txpool.nolocals", "--txpool.journal", "",
+		"--txpool.accountslots", "1000000", "--txpool.globalslots", "1000000",
+		"--txpool.accountqueue", "1000000", "--txpool.globalqueue", "1000000",
+		"--rollup.disabletxpoolgossip",
+	}
+	// Sequential building is the default, and unpatched op-geth does not know the flag.
+	if threads != params.SequentialThreads {
+		args = append(args, "--"+params.ThreadsFlag, strconv.Itoa(threads))
+	}
+	return args
+}
+
+// chain builds the blocks.
+func (r *run) chain(ctx context.Context, parent *types.Header) error {
+	r.report.printHead(r.out)
+	for i := 0; i < r.settings.blocks || r.settings.keep; i++ {
+		header, err := r.block(ctx, parent)
+		if err != nil {
+			select {
+			case <-r.node.Exited():
+				return errors.Join(err, r.node.Stop()) // with the end of the log
+			default:
+				return err
+			}
+		}
+		parent = header
+	}
+	return nil
+}
+
+// block builds the block after parent, has it checked and makes it the head.
+func (r *run) block(ctx context.Context, parent *types.Header) (*types.Header, error) {
+	if r.settings.backlog > 0 {
+		if err := r.sender.fill(ctx, r.settings.backlog); err != nil {
+			return nil, err
+		}
+	}
+	before, err := r.sender.status(ctx)
+	if err != nil {
+		return nil, err
+	}
+	// Header times are whole seconds.
+	seconds := uint64((r.settings.blockTime + time.Second - 1) / time.Second)
+	attrs, err := opchain.Attributes(parent, opchain.AttributesOptions{Time: parent.Time + seconds})
+	if err != nil {
+		return nil, err
+	}
+	start := time.Now()
+	api := r.node.Engine()
+	id, err := api.StartPayload(ctx, parent.Hash(), attrs)
+	if err != nil {
+		return nil, err
+	}
+	select {
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case <-time.After(time.Until(start.Add(r.settings.blockTime))):
+	}
+	envelope, err := api.GetPayload(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	payload := envelope.ExecutionPayload
+	imported := time.Now()
+	if err := api.NewPayload(ctx, payload, *attrs.BeaconRoot); err != nil {
+		if errors.Is(err, engineapi.ErrNotValid) {
+			err = errors.Join(err, r.keepBadBlock(parent.Hash(), attrs, payload))
+		}
+		return nil, err
+	}
+	importTime := time.Since(imported)
+	if err := api.SetHead(ctx, payload.BlockHash); err != nil {
+		return nil, err
+	}
+	block, err := engine.ExecutableDataToBlock(*payload, nil, attrs.BeaconRoot, [][]byte{}, opchain.Config(opchain.DefaultChainID))
+	if err != nil {
+		return nil, fmt.Errorf("block %d is not what its hash says: %w", payload.Number, err)
+	}
+	return block.Header(), r.account(ctx, block, int(before.Pending), importTime)
+}
+
+// account checks what became of the block's transactions and adds the block to the report.
+func (r *run) account(ctx context.Context, block *types.Block, pending int, importTime time.Duration) error {
+	var receipts []struct {
+		Hash   common.Hash    `json:"transactionHash"`
+		Status hexutil.Uint64 `json:"status"`
+	}
+	if err := r.node.RPC().CallContext(ctx, &receipts, "eth_getBlockReceipts", block.Hash()); err != nil {
+		return fmt.Errorf("receipts of block %d: %w", block.NumberU64(), err)
+	}
+	if len(receipts) != len(block.Transactions()) {
+		return fmt.Errorf("block %d has %d transactions and %d receipts", block.NumberU64(), len(block.Transactions()), len(receipts))
+	}
+	failed := 0
+	for i, receipt := range receipts {
+		fails, ours := r.sender.included(receipt.Hash)
+		if i > 0 && !ours {
+			return fmt.Errorf("transaction %d of block %d, %s, was not sent", i, block.NumberU64(), receipt.Hash)
+		}
+		if (receipt.Status == 0) != fails {
+			return fmt.Errorf("transaction %d of block %d, %s, has status %d, but it should have the other", i, block.NumberU64(), receipt.Hash, receipt.Status)
+		}
+		if fails {
+			failed++
+		}
+	}
+	b := blockReport{
+		Number:     block.NumberU64(),
+		Hash:       block.Hash(),
+		Txs:        len(receipts) - 1,
+		Failed:     failed,
+		Gas:        block.GasUsed(),
+		GasLimit:   block.GasLimit(),
+		DAGas:      *block.BlobGasUsed(),
+		Pending:    pending,
+		Import:     importTime,
+		buildStats: r.log.take(block.NumberU64()),
+	}
+	b.print(r.out)
+	r.report.Blocks = append(r.report.Blocks, b)
+	return nil
+}
+
+// finish adds to the report what is known in the end.
+func (r *run) finish(ctx context.Context) error {
+	sent, refused, strange, first := r.sender.counts()
+	r.report.Sent, r.report.Refused = sent, refused
+	if strange > 0 {
+		return fmt.Errorf("the pool refused %d transactions that it should have taken, the first: %w", strange, first)
+	}
+	select {
+	case <-r.node.Exited():
+		return nil
+	default:
+	}
+	status, err := r.sender.settled(ctx)
+	r.report.LeftPending, r.report.LeftQueued = int(status.Pending), int(status.Queued)
+	return err
+}
+
+func threadsText(threads int) string {
+	switch threads {
+	case params.AutoThreads:
+		return "building on all usable CPUs"
+	case params.SequentialThreads:
+		return "building sequentially"
+	}
+	return fmt.Sprintf("building on %d threads", threads)
+}
