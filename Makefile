@@ -13,8 +13,11 @@ PATCHED  := -modfile=build/patched.mod
 HOOKED          := $(addprefix $(UPSTREAM)/,miner eth eth/ethconfig internal/web3ext cmd/utils cmd/geth)
 UPSTREAM_SUITES := $(addprefix $(UPSTREAM)/,miner eth/catalyst eth/ethconfig cmd/geth core/state)
 
+# Those that build blocks: they run once more with parallel building as the default.
+PARALLEL_SUITES := $(addprefix $(UPSTREAM)/,miner eth/catalyst)
+
 # What our own packages run under the race detector.
-RACED := ./core/... ./miner/... ./params/...
+RACED := ./core/... ./miner/... ./params/... ./internal/buildtest
 
 # The linters, pinned. They come through the module proxy, like every dependency.
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
@@ -97,10 +100,12 @@ e2e: geth geth-upstream
 	GETH=$(CURDIR)/build/bin/geth GETH_UPSTREAM=$(CURDIR)/build/upstream/geth \
 		$(GO) test -count=1 ./cmd/geth/...
 
-#? test-upstream: op-geth's own tests of what the patches touch
+#? test-upstream: op-geth's own tests of what the patches touch, sequential and parallel
 test-upstream: tree
 	@build/step.sh "upstream's tests, patched op-geth"
 	$(GO) test $(PATCHED) $(UPSTREAM_SUITES)
+	@build/step.sh "upstream's tests, with parallel building as the default"
+	$(GO) test $(PATCHED) -tags parallel_default $(PARALLEL_SUITES)
 
 #? clean: remove what was built, but not unexported work in build/op-geth
 clean:

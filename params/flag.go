@@ -8,7 +8,7 @@ import (
 // DefaultThreads returns a fresh pointer to the default setting, for configurations
 // in which an absent value means "as upstream".
 func DefaultThreads() *int {
-	n := SequentialThreads
+	n := unsetThreads
 	return &n
 }
 

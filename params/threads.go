@@ -10,7 +10,7 @@ import (
 
 const (
 	// SequentialThreads is the setting that leaves block building to op-geth's
-	// own sequential path. It is the default.
+	// own sequential path. It is the default, see unsetThreads.
 	SequentialThreads = 1
 
 	// AutoThreads is the setting that means "one worker per usable CPU".
@@ -46,7 +46,7 @@ func allowedThreads() string {
 func ResolveThreads(n *int) int {
 	switch {
 	case n == nil:
-		return SequentialThreads
+		return unsetThreads
 	case *n == AutoThreads:
 		return min(runtime.GOMAXPROCS(0), MaxThreads)
 	default:
