@@ -12,6 +12,7 @@ import (
 	"github.com/ethereum/go-ethereum/core/vm"
 	"github.com/ethereum/go-ethereum/crypto"
 	"github.com/ethereum/go-ethereum/params"
+	"github.com/holiman/uint256"
 
 	"github.com/op-geth-parallel/op-geth-parallel/core/blockstm"
 	pstate "github.com/op-geth-parallel/op-geth-parallel/core/state"
@@ -52,7 +53,10 @@ func newWorker(block *Block, base *pstate.Base) *worker {
 	}
 	w.context.CanTransfer = pstate.CanTransfer
 	if cost := w.context.L1CostFunc; cost != nil {
-		w.context.L1CostFunc = lastL1Cost(cost)
+		w.context.L1CostFunc = rememberL1Cost(cost)
+	}
+	if cost := w.context.OperatorCostFunc; cost != nil {
+		w.context.OperatorCostFunc = rememberOperatorCost(cost)
 	}
 	w.view = pstate.NewView(base, w.cancel)
 	w.renew()
@@ -131,18 +135,40 @@ func (w *worker) receipt(c *candidate, result *core.ExecutionResult) *types.Rece
 	return r
 }
 
-// lastL1Cost returns the function with a memory of one: a state transition asks twice.
-func lastL1Cost(cost types.L1CostFunc) types.L1CostFunc {
+// rememberL1Cost returns the function with a memory of one: a state transition asks
+// twice. The block time is that of the worker's block.
+func rememberL1Cost(cost types.L1CostFunc) types.L1CostFunc {
 	var (
-		lastData types.RollupCostData
-		lastTime uint64
-		last     *big.Int
+		known bool
+		of    types.RollupCostData
+		last  *big.Int
 	)
 	return func(data types.RollupCostData, time uint64) *big.Int {
-		if last == nil || data != lastData || time != lastTime {
-			lastData, lastTime, last = data, time, cost(data, time)
+		if !known || data != of {
+			known, of, last = true, data, cost(data, time)
 		}
 		return last
+	}
+}
+
+// rememberOperatorCost returns the function with a memory of two: a state transition
+// asks twice for the gas limit and twice for the gas used.
+func rememberOperatorCost(cost types.OperatorCostFunc) types.OperatorCostFunc {
+	var (
+		of    [2]uint64
+		last  [2]*uint256.Int
+		older int
+	)
+	return func(gas, time uint64) *uint256.Int {
+		for i := range of {
+			if last[i] != nil && of[i] == gas {
+				older = 1 - i
+				return last[i]
+			}
+		}
+		i := older
+		of[i], last[i], older = gas, cost(gas, time), 1-i
+		return last[i]
 	}
 }
 

@@ -10,10 +10,12 @@ type entry[V any] struct {
 }
 
 // chain holds a register's uncommitted entries in ascending index order. The live part
-// is buf[head:]; commits take from the front, and the buffer is reused.
+// is buf[head:]; commits take from the front, and the buffer is reused. Most registers
+// never have more than one entry, which needs no memory of its own.
 type chain[V any] struct {
-	buf  []entry[V]
-	head int
+	buf   []entry[V]
+	head  int
+	first [1]entry[V]
 }
 
 func (c *chain[V]) live() []entry[V] { return c.buf[c.head:] }
@@ -36,6 +38,9 @@ func (c *chain[V]) set(e entry[V]) {
 	if i < len(live) && live[i].version.Tx == e.version.Tx {
 		live[i] = e
 		return
+	}
+	if c.buf == nil {
+		c.buf = c.first[:0]
 	}
 	if len(c.buf) == cap(c.buf) && c.head > 0 {
 		n := copy(c.buf, live)

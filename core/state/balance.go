@@ -21,7 +21,10 @@ func (v *View) observe(l *local) {
 }
 
 // now returns the present balance, of an observed account.
-func (l *local) now() *uint256.Int { return new(uint256.Int).Add(&l.base, &l.delta) }
+func (l *local) now() (balance uint256.Int) {
+	balance.Add(&l.base, &l.delta)
+	return balance
+}
 
 // bound opens the interval that the base was seen in.
 func (l *local) bound() {
@@ -71,19 +74,19 @@ func (v *View) covers(l *local, amount *uint256.Int) bool {
 		v.exactly(l)
 		return yes
 	}
-	need, under := new(uint256.Int).SubOverflow(amount, &l.delta)
+	var need uint256.Int
+	_, under := need.SubOverflow(amount, &l.delta)
 	if l.delta.Sign() < 0 {
 		under = false // amount plus what was taken away
 	}
 	switch {
 	case under: // covered by what came in
 	case yes:
-		v.atLeast(l, need)
+		v.atLeast(l, &need)
 	case need.IsZero():
 		v.exactly(l)
 	default:
-		v.observe(l)
-		l.below(need)
+		l.below(&need)
 	}
 	return yes
 }

@@ -151,7 +151,8 @@ func (v *View) Empty(addr common.Address) bool {
 	}
 	v.observe(l)
 	v.exactly(l)
-	return l.now().IsZero()
+	balance := l.now()
+	return balance.IsZero()
 }
 
 // CreateAccount implements vm.StateDB. The caller has made sure that there is none.

@@ -186,7 +186,8 @@ func (v *View) isCleared(l *local) bool {
 		return false
 	}
 	v.exactly(l)
-	return l.now().IsZero()
+	balance := l.now()
+	return balance.IsZero()
 }
 
 // The access list, and what else ends with the transaction.
