@@ -49,6 +49,8 @@ type settings struct {
 	compare   bool
 	json      string
 	replay    string
+
+	wrap func(consensus) consensus // tests put themselves between devnet and geth; nil: nobody
 }
 
 const examples = `
@@ -156,7 +158,7 @@ func realMain(args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintln(stderr, "devnet:", err)
 		return exitUsage
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 
 	switch {

@@ -21,6 +21,15 @@ import (
 	"github.com/op-geth-parallel/op-geth-parallel/params"
 )
 
+// consensus is what a consensus client asks of geth: engineapi.Client, or in tests one
+// that goes wrong.
+type consensus interface {
+	StartPayload(ctx context.Context, head common.Hash, attrs *engine.PayloadAttributes) (engine.PayloadID, error)
+	GetPayload(ctx context.Context, id engine.PayloadID) (*engine.ExecutionPayloadEnvelope, error)
+	NewPayload(ctx context.Context, payload *engine.ExecutableData, beaconRoot common.Hash) error
+	SetHead(ctx context.Context, head common.Hash) error
+}
+
 // run is one chain on one geth.
 type run struct {
 	settings *settings
@@ -29,6 +38,7 @@ type run struct {
 	out      io.Writer
 
 	node   *engineapi.Node
+	api    consensus
 	log    *buildLog
 	sender *sender
 	report *report
@@ -100,6 +110,10 @@ func (r *run) execute(ctx context.Context, genesis *core.Genesis, gen *workload.
 	}
 	defer func() { err = errors.Join(err, r.node.Stop()) }()
 	fmt.Fprintf(r.out, "geth answers at %s\n", r.node.HTTP())
+	r.api = r.node.Engine()
+	if r.settings.wrap != nil {
+		r.api = r.settings.wrap(r.api)
+	}
 	r.sender = newSender(r.node.RPC(), gen)
 
 	// Everything ends when geth does.
@@ -151,15 +165,16 @@ func (r *run) chain(ctx context.Context, parent *types.Header) error {
 	r.report.printHead(r.out)
 	for i := 0; i < r.settings.blocks || r.settings.keep; i++ {
 		header, err := r.block(ctx, parent)
-		if err != nil {
-			select {
-			case <-r.node.Exited():
-				return errors.Join(err, r.node.Stop()) // with the end of the log
-			default:
-				return err
-			}
+		switch {
+		case err == nil:
+			parent = header
+		case r.gone():
+			return fmt.Errorf("%w: %w", err, engineapi.ErrExited) // Stop tells why
+		case ctx.Err() != nil && i >= r.settings.blocks:
+			return nil // the Ctrl-C that -keep waits for
+		default:
+			return err
 		}
-		parent = header
 	}
 	return nil
 }
@@ -182,8 +197,7 @@ func (r *run) block(ctx context.Context, parent *types.Header) (*types.Header, e
 		return nil, err
 	}
 	start := time.Now()
-	api := r.node.Engine()
-	id, err := api.StartPayload(ctx, parent.Hash(), attrs)
+	id, err := r.api.StartPayload(ctx, parent.Hash(), attrs)
 	if err != nil {
 		return nil, err
 	}
@@ -192,20 +206,20 @@ func (r *run) block(ctx context.Context, parent *types.Header) (*types.Header, e
 		return nil, ctx.Err()
 	case <-time.After(time.Until(start.Add(r.settings.blockTime))):
 	}
-	envelope, err := api.GetPayload(ctx, id)
+	envelope, err := r.api.GetPayload(ctx, id)
 	if err != nil {
 		return nil, err
 	}
 	payload := envelope.ExecutionPayload
 	imported := time.Now()
-	if err := api.NewPayload(ctx, payload, *attrs.BeaconRoot); err != nil {
+	if err := r.api.NewPayload(ctx, payload, *attrs.BeaconRoot); err != nil {
 		if errors.Is(err, engineapi.ErrNotValid) {
 			err = errors.Join(err, r.keepBadBlock(parent.Hash(), attrs, payload))
 		}
 		return nil, err
 	}
 	importTime := time.Since(imported)
-	if err := api.SetHead(ctx, payload.BlockHash); err != nil {
+	if err := r.api.SetHead(ctx, payload.BlockHash); err != nil {
 		return nil, err
 	}
 	block, err := engine.ExecutableDataToBlock(*payload, nil, attrs.BeaconRoot, [][]byte{}, opchain.Config(opchain.DefaultChainID))
@@ -264,14 +278,24 @@ func (r *run) finish(ctx context.Context) error {
 	if strange > 0 {
 		return fmt.Errorf("the pool refused %d transactions that it should have taken, the first: %w", strange, first)
 	}
-	select {
-	case <-r.node.Exited():
+	if r.gone() {
 		return nil
-	default:
 	}
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
 	status, err := r.sender.settled(ctx)
 	r.report.LeftPending, r.report.LeftQueued = int(status.Pending), int(status.Queued)
 	return err
+}
+
+// gone reports whether geth has ended.
+func (r *run) gone() bool {
+	select {
+	case <-r.node.Exited():
+		return true
+	default:
+		return false
+	}
 }
 
 func threadsText(threads int) string {

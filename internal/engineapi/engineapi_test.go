@@ -24,9 +24,9 @@ import (
 // gethBinary is the geth to test against: a built one, patched or not.
 func gethBinary(t *testing.T) string {
 	t.Helper()
-	binary := os.Getenv("GETH_BINARY")
+	binary := os.Getenv("GETH")
 	if binary == "" {
-		t.Skip("GETH_BINARY is not set to a built geth, patched or not (make geth builds build/bin/geth)")
+		t.Skip("GETH is not set to a built geth, patched or not (make geth builds build/bin/geth)")
 	}
 	return binary
 }
