@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/big"
+	"syscall"
 	"testing"
 	"time"
 
@@ -106,22 +107,38 @@ func BenchmarkFill(b *testing.B) {
 				b.Run(fmt.Sprintf("threads=%d", threads), func(b *testing.B) {
 					b.ReportAllocs()
 					var reruns, committed int
+					var cpu time.Duration
+					var workers []int
 					for range b.N {
 						b.StopTimer()
 						block := bench.block(b)
 						source := buildtest.NewFixed(bench.txs, bench.froms)
 						b.StartTimer()
+						before := cpuTime(b)
 						res := miner.Fill(context.Background(), block, &miner.Request{Threads: threads, Plain: source, Limits: miner.Limits{MaxSize: 1 << 40, MaxBlobs: func() int { return 0 }}})
+						cpu += cpuTime(b) - before
 						if res.Fallback != nil {
 							b.Fatal(res.Fallback)
 						}
 						reruns += res.Stats.Reexecutions
 						committed += res.Stats.Committed
+						workers = res.Stats.ByWorker
 					}
 					b.ReportMetric(float64(reruns)/float64(b.N), "reruns/op")
+					b.ReportMetric(float64(workers[0]), "by0")
+					b.ReportMetric(float64(cpu.Microseconds())/float64(committed), "cpu-µs/tx")
 					b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(committed), "µs/tx")
 				})
 			}
 		})
 	}
+}
+
+// cpuTime returns the processor time that this process has used.
+func cpuTime(b *testing.B) time.Duration {
+	var usage syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }

@@ -85,6 +85,10 @@ type Result struct {
 	Fallback            error
 	RestPlain, RestBlob map[common.Address][]*txpool.LazyTransaction
 
+	// Torn reports that the run failed in the middle of a commit: the block is unusable
+	// and must be built again from its parent, sequentially.
+	Torn bool
+
 	// DABytes is the estimated DA size of the transactions that the run put in the block,
 	// as upstream's loop accounts it against MaxDABlockSize. A fallback starts from it.
 	DABytes uint64

@@ -59,15 +59,16 @@ func Fill(ctx context.Context, block *Block, req *Request) Result {
 	stop()
 
 	rest := r.close()
-	r.ledger.Apply()
 	base.Next = r.drawn
-
 	result := Result{DABytes: r.admission.daBytes, Stats: statsOf(r, counts)}
+	if err == nil || !r.torn {
+		err = errors.Join(err, r.apply())
+	}
 	switch {
 	case err != nil:
 		// The rest of the block is sequential, also in a later call.
 		base.Spoiled = err
-		result.Fallback = err
+		result.Fallback, result.Torn = err, r.torn
 		result.RestPlain, result.RestBlob = stream.rest(rest)
 	case r.signal != 0:
 		result.Interrupt = r.signal

@@ -1,6 +1,8 @@
 package miner
 
 import (
+	"fmt"
+	"runtime/debug"
 	"sync/atomic"
 
 	"github.com/op-geth-parallel/op-geth-parallel/core/blockstm"
@@ -33,6 +35,7 @@ type run struct {
 	head      blockstm.TxIndex // commits so far; the ordered commit's
 	committed int              // candidates in the block; the ordered commit's
 	signal    int32            // what interrupted the run; the ordered commit's
+	torn      bool             // a commit has begun and not ended; the ordered commit's
 
 	cancelled atomic.Bool
 }
@@ -112,9 +115,14 @@ func (r *run) Commit(tx blockstm.TxIndex) (bool, error) {
 		return false, nil
 	}
 	p := r.position(tx)
+	r.torn = true
 	v, err := r.decide(p)
-	if err != nil || v == endOfFill {
+	if err != nil {
 		return false, err
+	}
+	if v == endOfFill {
+		r.torn = false
+		return false, nil
 	}
 	r.head = tx + 1
 	if v != admit {
@@ -122,6 +130,7 @@ func (r *run) Commit(tx blockstm.TxIndex) (bool, error) {
 			p.candidate.account.dropped.Store(true)
 		}
 		p.footprint.Withdraw(tx)
+		r.torn = false
 		return true, nil
 	}
 	r.committed++
@@ -129,6 +138,7 @@ func (r *run) Commit(tx blockstm.TxIndex) (bool, error) {
 	if r.ledger.Pending() >= applyBatch {
 		r.ledger.Apply()
 	}
+	r.torn = false
 	return true, nil
 }
 
@@ -165,4 +175,17 @@ func (r *run) close() []*candidate {
 		rest = append(rest, p.candidate)
 	}
 	return rest
+}
+
+// apply brings what is committed to the StateDB, at the end of the run.
+func (r *run) apply() (err error) {
+	r.torn = true
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%w: %v\n%s", blockstm.ErrPanic, p, debug.Stack())
+		}
+	}()
+	r.ledger.Apply()
+	r.torn = false
+	return nil
 }
