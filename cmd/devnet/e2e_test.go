@@ -40,42 +40,49 @@ func gethBinary(t *testing.T) (binary, threads string) {
 
 func TestARunBuildsBlocksOfEverythingThatFits(t *testing.T) {
 	binary, threads := gethBinary(t)
-	dir := t.TempDir()
-	results := filepath.Join(dir, "results.json")
-	var out, errs bytes.Buffer
-	code := realMain([]string{"-geth", binary, "-threads", threads, "-blocks", "4", "-block-time", "1s", "-backlog", "400",
-		"-accounts", "100", "-datadir", filepath.Join(dir, "data"), "-json", results}, &out, &errs)
-	if code != 0 {
-		t.Fatalf("exit code %d: %s\n%s", code, &errs, &out)
-	}
-	text, err := os.ReadFile(results)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var reports []struct {
-		Blocks       []blockReport
-		Totals       totals
-		FittingShare float64
-	}
-	if err := json.Unmarshal(text, &reports); err != nil {
-		t.Fatal(err)
-	}
-	if len(reports) != 1 || len(reports[0].Blocks) != 4 {
-		t.Fatalf("want one run of 4 blocks:\n%s", text)
-	}
-	r := reports[0]
-	if r.FittingShare < 0.9 || r.Totals.Included < 1400 || r.Totals.Failed == 0 {
-		t.Errorf("included %d, %.2f of what fits, %d failed:\n%s", r.Totals.Included, r.FittingShare, r.Totals.Failed, &out)
-	}
-	for _, b := range r.Blocks {
-		if b.Build <= 0 {
-			t.Errorf("block %d: no build time was found in the log", b.Number)
-		}
-	}
-	if threads != "1" {
-		if len(r.Totals.ByWorker) < 2 || r.Totals.ByWorker[0] == 0 || r.Totals.ByWorker[1] == 0 {
-			t.Errorf("executions by worker are %v, want some of each", r.Totals.ByWorker)
-		}
+	for _, load := range [][]string{{"-backlog", "400"}, {"-rate", "200"}} {
+		t.Run(strings.Join(load, " "), func(t *testing.T) {
+			dir := t.TempDir()
+			results := filepath.Join(dir, "results.json")
+			var out, errs bytes.Buffer
+			code := realMain(append([]string{"-geth", binary, "-threads", threads, "-blocks", "4", "-block-time", "1s",
+				"-accounts", "100", "-datadir", filepath.Join(dir, "data"), "-json", results}, load...), &out, &errs)
+			if code != 0 {
+				t.Fatalf("exit code %d: %s\n%s", code, &errs, &out)
+			}
+			text, err := os.ReadFile(results)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var runs []struct {
+				Sent, Refused, LeftPending, LeftQueued int
+
+				Blocks       []blockReport
+				Totals       totals
+				FittingShare float64
+			}
+			if err := json.Unmarshal(text, &runs); err != nil {
+				t.Fatal(err)
+			}
+			if len(runs) != 1 || len(runs[0].Blocks) != 4 {
+				t.Fatalf("want one run of 4 blocks:\n%s", text)
+			}
+			r := runs[0]
+			if r.FittingShare < 0.9 || r.Totals.Included < 400 || r.Totals.Failed == 0 {
+				t.Errorf("included %d, %.2f of what fits, %d failed:\n%s", r.Totals.Included, r.FittingShare, r.Totals.Failed, &out)
+			}
+			if found := r.Refused + r.Totals.Included + r.LeftPending + r.LeftQueued; found != r.Sent {
+				t.Errorf("%d transactions sent, %d found again:\n%s", r.Sent, found, &out)
+			}
+			for _, b := range r.Blocks {
+				if b.Build <= 0 {
+					t.Errorf("block %d: no build time was found in the log", b.Number)
+				}
+			}
+			if by := r.Totals.ByWorker; threads != "1" && (len(by) < 2 || by[0] == 0 || by[1] == 0) {
+				t.Errorf("executions by worker are %v, want some of each", by)
+			}
+		})
 	}
 }
 

@@ -126,20 +126,31 @@ func (r *run) execute(ctx context.Context, genesis *core.Genesis, gen *workload.
 		case <-ctx.Done():
 		}
 	}()
-	streamed := make(chan error, 1)
-	if r.settings.rate > 0 {
-		if err := r.sender.send(ctx, int(float64(r.settings.rate)*r.settings.blockTime.Seconds())); err != nil {
-			return err
-		}
-		stream, stop := context.WithCancel(ctx)
-		go func() { streamed <- r.sender.stream(stream, r.settings.rate) }()
-		defer func() {
-			stop()
-			err = errors.Join(err, <-streamed)
-		}()
+	stop, err := r.startStream(ctx)
+	if err != nil {
+		return err
 	}
 	err = r.chain(ctx, genesis.ToBlock().Header())
-	return errors.Join(err, r.finish(context.WithoutCancel(ctx)))
+	return errors.Join(err, stop(), r.finish(context.WithoutCancel(ctx)))
+}
+
+// startStream starts sending at the rate that is set, if one is, after what makes up for
+// the first block. The function that it returns ends it.
+func (r *run) startStream(ctx context.Context) (stop func() error, err error) {
+	rate := r.settings.rate
+	if rate == 0 {
+		return func() error { return nil }, nil
+	}
+	if err := r.sender.send(ctx, int(float64(rate)*r.settings.blockTime.Seconds())); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan error, 1)
+	go func() { done <- r.sender.stream(ctx, rate) }()
+	return func() error {
+		cancel()
+		return <-done
+	}, nil
 }
 
 // gethArgs returns the arguments of a sequencer with a pool large enough for what is sent.
