@@ -114,3 +114,8 @@ clean:
 #? clean-tree: remove build/op-geth, with any work in it that is not exported
 clean-tree:
 	rm -rf build/op-geth build/op-geth.stamp
+
+#? bench: compare sequential with parallel building; ARGS="…" are the flags of cmd/blockbench
+.PHONY: bench
+bench: tree
+	$(GO) run $(PATCHED) -tags patched ./cmd/blockbench $(ARGS)

@@ -1,0 +1,191 @@
+// Command blockbench measures how much sooner blocks are ready when they are built in
+// parallel. It builds the same blocks from the same pool on the same parent state through
+// op-geth's own miner, sequentially and in parallel in turn, and checks that both are the
+// same. It needs the patched op-geth:
+//
+//	make bench ARGS="-workloads quick -workers 2"
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/op-geth-parallel/op-geth-parallel/internal/bench"
+	"github.com/op-geth-parallel/op-geth-parallel/internal/workload"
+	"github.com/op-geth-parallel/op-geth-parallel/params"
+)
+
+// Exit codes besides 0.
+const (
+	exitFailure = 1
+	exitUsage   = 2
+)
+
+// settings are what the flags say.
+type settings struct {
+	bench.Options
+	json, csv, html        string
+	cpuProfile, memProfile string
+}
+
+const examples = `
+Examples:
+  blockbench -workloads quick -workers 2
+        some seconds
+  blockbench -accounts 1000000 -json bench.json -html bench.html
+        everything, on a million accounts
+  blockbench -workloads erc20 -workers 2 -sides parallel -rounds 40 -cpuprofile erc20.prof
+        a profile of the parallel side
+`
+
+// parse reads the command line. Its errors name the flag, the value and what is allowed.
+func parse(args []string, usage io.Writer) (*settings, error) {
+	s := &settings{}
+	var loads, workers, setting, sides string
+	flags := flag.NewFlagSet("blockbench", flag.ContinueOnError)
+	flags.SetOutput(usage)
+	flags.StringVar(&loads, "workloads", "all", "`list` of workloads: all, quick, names")
+	flags.StringVar(&workers, "workers", "1,2,4,8", "`list` of numbers of workers; 1 is the parallel path with a single worker")
+	flags.IntVar(&s.Txs, "txs", 5000, "transactions of a block")
+	flags.IntVar(&s.Rounds, "rounds", 7, "rounds; a round builds sequentially, then in parallel")
+	flags.Uint64Var(&s.Seed, "seed", 1, "seed of the transactions")
+	flags.IntVar(&s.Senders, "senders", 0, "sending accounts (0: as many as transactions)")
+	flags.IntVar(&s.Pools, "pools", 64, "constant-product pools")
+	flags.StringVar(&setting, "state", string(bench.Warm), fmt.Sprintf("where the parent state is: %v", bench.Settings()))
+	flags.IntVar(&s.Accounts, "accounts", 100_000, "accounts of the state besides those that take part")
+	flags.StringVar(&s.Dir, "dir", filepath.Join("build", "bench"), "`directory` in which states on disk are kept from run to run")
+	flags.DurationVar(&s.Latency, "read-latency", 0, "delay added to every read of an account or slot of the parent state")
+	flags.StringVar(&sides, "sides", string(bench.Both), "what to build: both, sequential, parallel; one side only is for profiles")
+	flags.StringVar(&s.json, "json", "", "`file` to write the results to, as JSON")
+	flags.StringVar(&s.csv, "csv", "", "`file` to write the rows to, as CSV")
+	flags.StringVar(&s.cpuProfile, "cpuprofile", "", "`file` for a CPU profile; its label \"threads\" tells the sides apart")
+	flags.StringVar(&s.memProfile, "memprofile", "", "`file` for a profile of allocations")
+	flags.Usage = func() {
+		fmt.Fprintf(usage, "Measures sequential against parallel block building.\n\nUsage: blockbench [flags]\n\n")
+		flags.PrintDefaults()
+		fmt.Fprintf(usage, "\nWorkloads:\n")
+		for _, w := range bench.Workloads() {
+			fmt.Fprintf(usage, "  %-14s %s\n", w.Name, w.About)
+		}
+		fmt.Fprint(usage, examples)
+	}
+	if err := flags.Parse(args); err != nil {
+		return nil, err
+	}
+	if flags.NArg() > 0 {
+		return nil, fmt.Errorf("argument %q is not a flag, allowed are only flags", flags.Arg(0))
+	}
+	var err error
+	if s.Workloads, _, err = bench.ParseWorkloads(loads); err != nil {
+		return nil, err
+	}
+	for _, text := range strings.Split(workers, ",") {
+		n, err := strconv.Atoi(strings.TrimSpace(text))
+		if err != nil || n < 1 || n > params.MaxThreads {
+			return nil, fmt.Errorf("-workers has %q, allowed are numbers from 1 to %d", text, params.MaxThreads)
+		}
+		s.Workers = append(s.Workers, n)
+	}
+	if s.Senders == 0 {
+		s.Senders = min(s.Txs, workload.MaxAccounts)
+	}
+	for _, f := range []struct {
+		name             string
+		value, low, high int
+	}{
+		{"-txs", s.Txs, 1, 200_000},
+		{"-rounds", s.Rounds, 1, 1000},
+		{"-senders", s.Senders, 1, workload.MaxAccounts},
+		{"-pools", s.Pools, 1, workload.MaxPools},
+		{"-accounts", s.Accounts, 0, 100_000_000},
+	} {
+		if f.value < f.low || f.value > f.high {
+			return nil, fmt.Errorf("%s is %d, allowed are %d to %d", f.name, f.value, f.low, f.high)
+		}
+	}
+	if s.Latency < 0 || s.Latency > time.Second {
+		return nil, fmt.Errorf("-read-latency is %v, allowed are 0 to 1s", s.Latency)
+	}
+	switch s.Setting = bench.Setting(setting); s.Setting {
+	case bench.Memory, bench.Warm, bench.Cold:
+	default:
+		return nil, fmt.Errorf("-state is %q, allowed are %v", setting, bench.Settings())
+	}
+	switch s.Sides = bench.Sides(sides); s.Sides {
+	case bench.Both, bench.Sequential, bench.Parallel:
+	default:
+		return nil, fmt.Errorf("-sides is %q, allowed are both, sequential and parallel", sides)
+	}
+	return s, nil
+}
+
+func main() {
+	s, err := parse(os.Args[1:], os.Stderr)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		os.Exit(0)
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "blockbench:", err)
+		os.Exit(exitUsage)
+	}
+	if !bench.Patched {
+		fmt.Fprintln(os.Stderr, "blockbench: this build uses op-geth without the parallel builder.\nUse 'make bench ARGS=\"…\"', or, after 'make tree':\n\n\tgo run -modfile=build/patched.mod -tags patched ./cmd/blockbench …")
+		os.Exit(exitFailure)
+	}
+	if err := run(s); err != nil {
+		fmt.Fprintln(os.Stderr, "blockbench:", err)
+		os.Exit(exitFailure)
+	}
+}
+
+// run measures, and writes the results where the flags say.
+func run(s *settings) error {
+	progress := newProgress(os.Stderr)
+	s.Progress = progress.show
+	profiles, err := newProfiles(s.cpuProfile, s.memProfile)
+	if err != nil {
+		return err
+	}
+	s.Profile = profiles.measure
+	report, err := bench.Run(s.Options)
+	progress.end()
+	err = errors.Join(err, profiles.close())
+	if report == nil {
+		return err
+	}
+	if failed := report.WriteTable(os.Stdout); failed != nil {
+		err = errors.Join(err, failed)
+	}
+	for _, out := range []struct {
+		path  string
+		write func(io.Writer) error
+	}{
+		{s.json, report.WriteJSON},
+		{s.csv, report.WriteCSV},
+	} {
+		if out.path != "" {
+			err = errors.Join(err, writeFile(out.path, out.write))
+		}
+	}
+	for _, row := range report.Rows {
+		if !row.Equal {
+			err = errors.Join(err, fmt.Errorf("%s with %d workers: the blocks differ", row.Workload, row.Workers))
+		}
+	}
+	return err
+}
+
+func writeFile(path string, write func(io.Writer) error) error {
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(write(f), f.Close())
+}

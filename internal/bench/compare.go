@@ -1,0 +1,174 @@
+package bench
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+	"time"
+)
+
+// Sides choose what is built in each round.
+type Sides string
+
+const (
+	Both       Sides = "both"
+	Sequential Sides = "sequential" // for profiles
+	Parallel   Sides = "parallel"   // for profiles
+)
+
+// Comparison says how to compare.
+type Comparison struct {
+	Workers int
+	Rounds  int
+	Sides   Sides
+	Cold    bool // restart the node on cold caches before every build
+	Memory  bool // measure peak memory too, in rounds of its own
+
+	Progress func(round int) // called before each round; may be nil
+}
+
+// Pair is one round: the block built sequentially, then in parallel. With one side only,
+// the other is nil.
+type Pair struct{ Sequential, Parallel *Build }
+
+// Outcome is what a comparison gave.
+type Outcome struct {
+	Pairs []Pair
+	Equal bool // in every round both blocks had the same hash
+
+	PeakSequential, PeakParallel []float64 // bytes above the heap at the beginning
+}
+
+// memoryRounds is how often peak memory is measured.
+const memoryRounds = 3
+
+// ErrNotParallel is returned where op-geth's miner cannot build in parallel.
+var ErrNotParallel = errors.New("this program was built against op-geth without the parallel builder")
+
+// Compare builds the block of the pool's transactions sequentially and in parallel, in
+// turn, and collects garbage before each build. A first round warms up and is discarded.
+func (n *Node) Compare(c Comparison) (*Outcome, error) {
+	if !Patched {
+		return nil, ErrNotParallel
+	}
+	out := &Outcome{Equal: true}
+	for round := -1; round < c.Rounds; round++ {
+		if c.Progress != nil && round >= 0 {
+			c.Progress(round)
+		}
+		pair, err := n.round(c)
+		if err != nil {
+			return nil, fmt.Errorf("round %d: %w", round+1, err)
+		}
+		if pair.Sequential != nil && pair.Parallel != nil && pair.Sequential.Hash != pair.Parallel.Hash {
+			out.Equal = false
+		}
+		if round >= 0 {
+			out.Pairs = append(out.Pairs, pair)
+		}
+	}
+	if !c.Memory {
+		return out, nil
+	}
+	for range memoryRounds {
+		for _, side := range []struct {
+			build func() (*Build, error)
+			peaks *[]float64
+		}{
+			{n.sequential, &out.PeakSequential},
+			{func() (*Build, error) { return n.parallel(c.Workers) }, &out.PeakParallel},
+		} {
+			if err := n.rest(c.Cold); err != nil {
+				return nil, err
+			}
+			heap := watchHeap()
+			_, err := side.build()
+			*side.peaks = append(*side.peaks, float64(heap.peak()))
+			if err != nil {
+				return nil, err
+			}
+		}
+	}
+	return out, nil
+}
+
+// round builds on each side.
+func (n *Node) round(c Comparison) (pair Pair, err error) {
+	if c.Sides != Parallel {
+		if err := n.rest(c.Cold); err != nil {
+			return pair, err
+		}
+		if pair.Sequential, err = n.sequential(); err != nil {
+			return pair, err
+		}
+	}
+	if c.Sides != Sequential {
+		if err := n.rest(c.Cold); err != nil {
+			return pair, err
+		}
+		pair.Parallel, err = n.parallel(c.Workers)
+	}
+	return pair, err
+}
+
+// rest brings the process to the state from which every build starts.
+func (n *Node) rest(cold bool) error {
+	if cold {
+		if err := n.Chill(); err != nil {
+			return err
+		}
+	}
+	runtime.GC()
+	return nil
+}
+
+func (n *Node) sequential() (*Build, error) { return n.Build(1) }
+
+// parallel builds with that many workers. A setting of one thread means sequential to
+// the miner, so one worker is built without it.
+func (n *Node) parallel(workers int) (*Build, error) {
+	if workers == 1 {
+		return n.Direct(1)
+	}
+	return n.Build(workers)
+}
+
+// each returns a figure of every round's two builds.
+func (o *Outcome) each(figure func(*Build) float64) (sequential, parallel []float64) {
+	for _, p := range o.Pairs {
+		if p.Sequential != nil {
+			sequential = append(sequential, figure(p.Sequential))
+		}
+		if p.Parallel != nil {
+			parallel = append(parallel, figure(p.Parallel))
+		}
+	}
+	return sequential, parallel
+}
+
+// ratios returns, round by round, the sequential build's figure over the parallel one's.
+func (o *Outcome) ratios(figure func(*Build) float64) []float64 {
+	sequential, parallel := o.each(figure)
+	return quotients(sequential, parallel)
+}
+
+func quotients(over, under []float64) []float64 {
+	out := make([]float64, min(len(over), len(under)))
+	for i := range out {
+		if under[i] != 0 {
+			out[i] = over[i] / under[i]
+		}
+	}
+	return out
+}
+
+func fillTime(b *Build) float64  { return seconds(b.Fill) }
+func sealTime(b *Build) float64  { return seconds(b.Seal) }
+func totalTime(b *Build) float64 { return seconds(b.Total) }
+func cpuUsed(b *Build) float64   { return seconds(b.CPU) }
+
+func allocated(b *Build) float64     { return float64(b.Objects) }
+func allocatedFill(b *Build) float64 { return float64(b.FillObjects) }
+func allocatedSize(b *Build) float64 { return float64(b.Bytes) }
+
+func seconds(d time.Duration) float64 { return d.Seconds() }

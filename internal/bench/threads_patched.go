@@ -1,0 +1,10 @@
+//go:build patched
+
+package bench
+
+import geth "github.com/ethereum/go-ethereum/miner"
+
+// Patched reports whether op-geth's miner can build in parallel.
+const Patched = true
+
+func setThreads(cfg *geth.Config, threads int) { cfg.ParallelThreads = &threads }
