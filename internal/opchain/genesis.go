@@ -131,7 +131,7 @@ type Template struct {
 
 // LoadTemplate reads the registry's genesis. It fails with ErrRegistry.
 func LoadTemplate() (*Template, error) {
-	genesis, err := core.LoadOPStackGenesis(registryChain)
+	genesis, err := loadRegistry(registryChain)
 	if err != nil {
 		return nil, fmt.Errorf("%w: chain %d: %w", ErrRegistry, registryChain, err)
 	}

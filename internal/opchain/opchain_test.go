@@ -198,14 +198,14 @@ func TestGenesisRefusesWhatWouldNotBeThatGenesis(t *testing.T) {
 }
 
 func TestGenesisLeavesTheRegistrysGenesisAsItIs(t *testing.T) {
-	want, err := core.LoadOPStackGenesis(registryChain)
+	want, err := loadRegistry(registryChain)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := Genesis(Options{Alloc: types.GenesisAlloc{{1}: {}}}); err != nil {
 		t.Fatal(err)
 	}
-	got, err := core.LoadOPStackGenesis(registryChain)
+	got, err := loadRegistry(registryChain)
 	if err != nil {
 		t.Fatal(err)
 	}
