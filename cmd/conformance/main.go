@@ -1,0 +1,122 @@
+// Command conformance runs Ethereum state tests and real blocks through the parallel block
+// builder, at several numbers of workers, and compares with what the data expects.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime"
+	"strconv"
+	"strings"
+
+	"github.com/ethereum/go-ethereum/log"
+
+	"github.com/op-geth-parallel/op-geth-parallel/internal/conformance"
+)
+
+const usage = `conformance runs test data of others through the parallel block builder.
+
+usage: conformance [-tests DIR]... [-blocks DIR]... [flags]
+
+  -tests    a folder searched for GeneralStateTests (*.json, also inside *.tar.gz), or one file
+  -blocks   a folder searched for block fixtures (*.json.gz: header, transactions, state before), or one file
+
+examples:
+  conformance -tests ~/ethereum/tests/GeneralStateTests
+  conformance -tests statetests.tar.gz -blocks mainnet -blocks opstack -workers 2,8
+  conformance -tests statetests.tar.gz -match stSelfBalance -single
+  conformance -tests statetests.tar.gz -sequential     only the sequential reference, no parallel building
+
+The last line is "N passed, N failed, N skipped", counting cases; a case passes if it does at every
+number of workers. The exit code is 1 if a case failed, 2 if there was nothing to run or it could not be read.
+
+flags:
+`
+
+// list is a flag that can be given several times.
+type list []string
+
+// String implements flag.Value.
+func (l *list) String() string { return strings.Join(*l, ",") }
+
+// Set implements flag.Value.
+func (l *list) Set(s string) error {
+	*l = append(*l, s)
+	return nil
+}
+
+func main() {
+	log.SetDefault(log.NewLogger(log.DiscardHandler()))
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	var (
+		tests, blocks list
+		flags         = flag.NewFlagSet("conformance", flag.ContinueOnError)
+		workers       = flags.String("workers", "1,2,4,8", "numbers of `workers`, 1 is the parallel path with one")
+		sequential    = flags.Bool("sequential", false, "run the sequential reference only, to tell faults of the data from those of the builder")
+		single        = flags.Bool("single", false, "leave out blocks that the cases of a state test share")
+		slow          = flags.Bool("slow", false, "also the state tests that op-geth's own runner leaves out for their time or memory")
+		jobs          = flags.Int("jobs", runtime.GOMAXPROCS(0), "`files` at a time")
+		match         = flags.String("match", "", "only files whose name holds this `text`")
+		asJSON        = flags.Bool("json", false, "print the report as JSON")
+		failures      = flags.Int("failures", 50, "print at most this `many` failures")
+		quiet         = flags.Bool("quiet", false, "print no progress")
+	)
+	flags.Var(&tests, "tests", "`folder` or file with state tests")
+	flags.Var(&blocks, "blocks", "`folder` or file with block fixtures")
+	flags.SetOutput(stderr)
+	flags.Usage = func() { fmt.Fprint(stderr, usage); flags.PrintDefaults() }
+	switch err := flags.Parse(args); {
+	case errors.Is(err, flag.ErrHelp):
+		return 0
+	case err != nil:
+		return 2
+	case flags.NArg() > 0:
+		fmt.Fprintf(stderr, "conformance: unexpected argument %q, folders go after -tests or -blocks\n", flags.Arg(0))
+		return 2
+	case len(tests)+len(blocks) == 0:
+		fmt.Fprintln(stderr, "conformance: nothing to run, give -tests, -blocks or both (-help tells more)")
+		return 2
+	}
+	opts := conformance.Options{Tests: tests, Blocks: blocks, Sequential: *sequential, Single: *single, Slow: *slow, Jobs: *jobs, Match: *match}
+	for _, text := range strings.Split(*workers, ",") {
+		n, err := strconv.Atoi(strings.TrimSpace(text))
+		if err != nil || n < 1 || n > 256 {
+			fmt.Fprintf(stderr, "conformance: -workers is %q, allowed are numbers from 1 to 256 with commas between them\n", *workers)
+			return 2
+		}
+		opts.Workers = append(opts.Workers, n)
+	}
+	if !*quiet {
+		opts.Progress = func(t conformance.Totals) {
+			fmt.Fprintf(stderr, "%d passed, %d failed, %d skipped so far\n", t.Passed, t.Failed, t.Skipped)
+		}
+	}
+	report, err := conformance.Run(ctx, opts)
+	if report != nil {
+		write := func() error { return report.WriteText(stdout, *failures) }
+		if *asJSON {
+			write = func() error { return report.WriteJSON(stdout) }
+		}
+		if err == nil {
+			err = write()
+		}
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "conformance: %v\n", err)
+		return 2
+	}
+	if report.Totals().Failed > 0 {
+		return 1
+	}
+	return 0
+}
