@@ -26,7 +26,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 VERSION_FLAGS = $(shell build/version.sh)
 
 .PHONY: help tree patches upgrade forkdiff geth geth-upstream devnet \
-	test check unit race differential e2e test-upstream vet lint clean clean-tree FORCE
+	test unit race differential e2e test-upstream vet lint clean clean-tree
 
 #? help: list the targets
 help:
@@ -98,7 +98,7 @@ differential: tree
 e2e: geth geth-upstream
 	@build/step.sh "end-to-end tests of the binary"
 	GETH=$(CURDIR)/build/bin/geth GETH_UPSTREAM=$(CURDIR)/build/upstream/geth \
-		$(GO) test -count=1 ./cmd/geth/...
+		$(GO) test -count=1 -p 1 ./cmd/geth ./cmd/devnet ./internal/engineapi
 
 #? test-upstream: op-geth's own tests of what the patches touch, sequential and parallel
 test-upstream: tree
@@ -106,6 +106,10 @@ test-upstream: tree
 	$(GO) test $(PATCHED) $(UPSTREAM_SUITES)
 	@build/step.sh "upstream's tests, with parallel building as the default"
 	$(GO) test $(PATCHED) -tags parallel_default $(PARALLEL_SUITES)
+
+#? conformance: other people's test data: make conformance TESTS=DIR BLOCKS=DIR (either may be left out)
+conformance:
+	$(GO) run ./cmd/conformance $(if $(TESTS),-tests "$(TESTS)") $(if $(BLOCKS),-blocks "$(BLOCKS)") $(ARGS)
 
 #? clean: remove what was built, but not unexported work in build/op-geth
 clean:
