@@ -87,7 +87,17 @@ func (r *Runner) blockFile(name string, data []byte) {
 		if err := f.check(got); err != nil {
 			return got, err
 		}
-		return got, got.same(want)
+		if err := got.same(want); err != nil || got.fallback != nil || workers == Sequential {
+			return got, err
+		}
+		// And again, with the schedule disturbed.
+		if got, err = j.disturbed(fmt.Sprint(name, workers)).run(workers); err != nil {
+			return nil, fmt.Errorf("disturbed: %w", err)
+		}
+		if err := got.same(want); err != nil {
+			return got, fmt.Errorf("disturbed: %w", err)
+		}
+		return got, nil
 	})
 }
 

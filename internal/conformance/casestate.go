@@ -71,7 +71,7 @@ func (r *Runner) stateFork(name, fork string, t *stateTest) {
 	}
 	for i := range posts {
 		id := fmt.Sprintf("%s %s/%d", name, fork, i)
-		r.each(suiteState, fork, id, func(workers int) (*outcome, error) { return runState(t, &posts[i], config, pre, workers) })
+		r.each(suiteState, fork, id, func(workers int) (*outcome, error) { return runState(t, id, &posts[i], config, pre, workers) })
 	}
 	if r.opts.Single || r.opts.Sequential {
 		return
@@ -90,7 +90,7 @@ func (r *Runner) stateFork(name, fork string, t *stateTest) {
 		return
 	}
 	r.each(suiteMerged, fork, name+" "+fork, func(workers int) (*outcome, error) {
-		got, err := merged.run(workers)
+		got, err := merged.disturbed(fmt.Sprint(name, fork, workers)).run(workers)
 		if err != nil {
 			return nil, err
 		}
@@ -119,8 +119,9 @@ func skipped(name, fork string, slow bool) string {
 	return ""
 }
 
-// runState runs one case. The outcome is nil if no transaction got as far as the builder.
-func runState(t *stateTest, post *postState, config *params.ChainConfig, pre *preState, workers int) (*outcome, error) {
+// runState runs one case; with several workers its execution may be thrown away and
+// repeated, as there is nothing else for them to get wrong in a single transaction. The outcome is nil if no transaction got as far as the builder.
+func runState(t *stateTest, name string, post *postState, config *params.ChainConfig, pre *preState, workers int) (*outcome, error) {
 	header := t.header(config)
 	signer := types.MakeSigner(config, header.Number, header.Time)
 	tx, err := t.transaction(post, signer)
@@ -137,6 +138,9 @@ func runState(t *stateTest, post *postState, config *params.ChainConfig, pre *pr
 	j := &job{
 		pre: pre, config: config, chain: &chain{config, testHash}, header: header, signer: signer,
 		txs: []*types.Transaction{tx}, from: []common.Address{from},
+	}
+	if workers > 1 {
+		j = j.disturbed(fmt.Sprint(name, workers))
 	}
 	got, err := j.run(workers)
 	if err != nil {

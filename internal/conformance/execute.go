@@ -21,6 +21,7 @@ import (
 	"github.com/ethereum/go-ethereum/triedb"
 	"github.com/holiman/uint256"
 
+	"github.com/op-geth-parallel/op-geth-parallel/core/blockstm"
 	"github.com/op-geth-parallel/op-geth-parallel/internal/buildtest"
 	"github.com/op-geth-parallel/op-geth-parallel/miner"
 )
@@ -68,7 +69,8 @@ type job struct {
 	signer types.Signer
 	txs    []*types.Transaction
 	from   []common.Address
-	da     uint16 // Jovian: gas per byte of DA size
+	chaos  blockstm.Chaos // disturbs the builder's schedule; may be nil
+	da     uint16         // Jovian: gas per byte of DA size
 }
 
 // outcome is an executed block. The state is not finalised for the block's end.
@@ -76,6 +78,13 @@ type outcome struct {
 	*miner.Block
 	stats    miner.Stats
 	fallback error // the parallel builder refused the block, so it is sequential
+}
+
+// disturbed returns the same job with a disturbed schedule.
+func (j *job) disturbed(name string) *job {
+	again := *j
+	again.chaos = disturb(name)
+	return &again
 }
 
 // run executes the job with that many workers.
@@ -116,6 +125,7 @@ func (j *job) fill(workers int) (*outcome, error) {
 	// Plain and blob transactions share one list, so that the order is the given one.
 	req := &miner.Request{
 		Threads: workers,
+		Chaos:   j.chaos,
 		Plain:   buildtest.NewFixed(lazy(j.txs), j.from),
 		Blob:    buildtest.NewFixed(nil, nil),
 		Limits: miner.Limits{
