@@ -26,7 +26,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 VERSION_FLAGS = $(shell build/version.sh)
 
 .PHONY: help tree patches upgrade forkdiff geth geth-upstream devnet \
-	test unit race differential e2e test-upstream vet lint clean clean-tree
+	test conformance unit race differential e2e test-upstream vet lint clean clean-tree
 
 #? help: list the targets
 help:
