@@ -62,6 +62,7 @@ func parse(args []string, usage io.Writer) (*settings, error) {
 	flags.IntVar(&s.Accounts, "accounts", 100_000, "accounts of the state besides those that take part")
 	flags.StringVar(&s.Dir, "dir", filepath.Join("build", "bench"), "`directory` in which states on disk are kept from run to run")
 	flags.DurationVar(&s.Latency, "read-latency", 0, "delay added to every read of an account or slot of the parent state")
+	flags.DurationVar(&s.Quiet, "quiet", 0, "wait up to this long before each build for other processes to leave the machine alone")
 	flags.StringVar(&sides, "sides", string(bench.Both), "what to build: both, sequential, parallel; one side only is for profiles")
 	flags.StringVar(&s.json, "json", "", "`file` to write the results to, as JSON")
 	flags.StringVar(&s.csv, "csv", "", "`file` to write the rows to, as CSV")
@@ -109,6 +110,9 @@ func parse(args []string, usage io.Writer) (*settings, error) {
 		if f.value < f.low || f.value > f.high {
 			return nil, fmt.Errorf("%s is %d, allowed are %d to %d", f.name, f.value, f.low, f.high)
 		}
+	}
+	if s.Quiet < 0 || s.Quiet > time.Hour {
+		return nil, fmt.Errorf("-quiet is %v, allowed are 0 to 1h", s.Quiet)
 	}
 	if s.Latency < 0 || s.Latency > time.Second {
 		return nil, fmt.Errorf("-read-latency is %v, allowed are 0 to 1s", s.Latency)

@@ -21,15 +21,22 @@ type Comparison struct {
 	Workers int
 	Rounds  int
 	Sides   Sides
-	Cold    bool // restart the node on cold caches before every build
-	Memory  bool // measure peak memory too, in rounds of its own
+	Cold    bool          // restart the node on cold caches before every build
+	Memory  bool          // measure peak memory too, in rounds of its own
+	Limit   *Limit        // measured in every round; may be nil
+	Quiet   time.Duration // how long to wait, before each build, for others to leave the machine alone
 
 	Progress func(round int) // called before each round; may be nil
 }
 
 // Pair is one round: the block built sequentially, then in parallel. With one side only,
 // the other is nil.
-type Pair struct{ Sequential, Parallel *Build }
+type Pair struct {
+	Sequential, Parallel *Build
+
+	Limit  time.Duration // the same transactions by workers that share nothing; 0: not measured
+	Others float64       // share of the CPUs' time that other processes took during the round
+}
 
 // Outcome is what a comparison gave.
 type Outcome struct {
@@ -78,7 +85,7 @@ func (n *Node) Compare(c Comparison) (*Outcome, error) {
 			{n.sequential, &out.PeakSequential},
 			{func() (*Build, error) { return n.parallel(c.Workers) }, &out.PeakParallel},
 		} {
-			if err := n.rest(c.Cold); err != nil {
+			if err := n.rest(c); err != nil {
 				return nil, err
 			}
 			heap := watchHeap()
@@ -94,8 +101,10 @@ func (n *Node) Compare(c Comparison) (*Outcome, error) {
 
 // round builds on each side.
 func (n *Node) round(c Comparison) (pair Pair, err error) {
+	before := usageNow()
+	defer func() { pair.Others = usageNow().othersSince(before) }()
 	if c.Sides != Parallel {
-		if err := n.rest(c.Cold); err != nil {
+		if err := n.rest(c); err != nil {
 			return pair, err
 		}
 		if pair.Sequential, err = n.sequential(); err != nil {
@@ -103,22 +112,28 @@ func (n *Node) round(c Comparison) (pair Pair, err error) {
 		}
 	}
 	if c.Sides != Sequential {
-		if err := n.rest(c.Cold); err != nil {
+		if err := n.rest(c); err != nil {
 			return pair, err
 		}
-		pair.Parallel, err = n.parallel(c.Workers)
+		if pair.Parallel, err = n.parallel(c.Workers); err != nil {
+			return pair, err
+		}
+	}
+	if c.Limit != nil {
+		pair.Limit, err = c.Limit.Measure(c.Workers)
 	}
 	return pair, err
 }
 
 // rest brings the process to the state from which every build starts.
-func (n *Node) rest(cold bool) error {
-	if cold {
+func (n *Node) rest(c Comparison) error {
+	if c.Cold {
 		if err := n.Chill(); err != nil {
 			return err
 		}
 	}
 	runtime.GC()
+	awaitQuiet(c.Quiet)
 	return nil
 }
 
@@ -150,6 +165,18 @@ func (o *Outcome) each(figure func(*Build) float64) (sequential, parallel []floa
 func (o *Outcome) ratios(figure func(*Build) float64) []float64 {
 	sequential, parallel := o.each(figure)
 	return quotients(sequential, parallel)
+}
+
+// limits returns, round by round, the sequential filling over the limit, and the limit
+// over the parallel filling.
+func (o *Outcome) limits() (ratio, share []float64) {
+	for _, p := range o.Pairs {
+		if p.Limit > 0 && p.Sequential != nil && p.Parallel != nil {
+			ratio = append(ratio, seconds(p.Sequential.Fill)/seconds(p.Limit))
+			share = append(share, seconds(p.Limit)/seconds(p.Parallel.Fill))
+		}
+	}
+	return ratio, share
 }
 
 func quotients(over, under []float64) []float64 {

@@ -42,7 +42,7 @@ func (n *Node) Direct(workers int) (built *Build, err error) {
 }
 
 func (n *Node) direct(ctx context.Context, args *geth.BuildPayloadArgs, workers int, w *watch) error {
-	block, err := n.prepare(args)
+	block, err := n.prepare(args, true)
 	if err != nil {
 		return err
 	}
@@ -75,8 +75,17 @@ func (n *Node) direct(ctx context.Context, args *geth.BuildPayloadArgs, workers 
 	return err
 }
 
+// start returns the block before the pool's transactions, on a StateDB as upstream's.
+func (n *Node) start() (*miner.Block, error) {
+	args, err := n.attributes()
+	if err != nil {
+		return nil, err
+	}
+	return n.prepare(args, false)
+}
+
 // prepare does what comes before the pool's transactions.
-func (n *Node) prepare(args *geth.BuildPayloadArgs) (*miner.Block, error) {
+func (n *Node) prepare(args *geth.BuildPayloadArgs, parallel bool) (*miner.Block, error) {
 	var (
 		parent = n.chain.CurrentBlock()
 		config = n.chain.Config()
@@ -101,10 +110,13 @@ func (n *Node) prepare(args *geth.BuildPayloadArgs) (*miner.Block, error) {
 	if err != nil {
 		return nil, err
 	}
-	if db, err = miner.PrepareState(parent.Root, db.Copy()); err != nil {
-		return nil, err
+	db = db.Copy() // as the miner does
+	if parallel {
+		if db, err = miner.PrepareState(parent.Root, db); err != nil {
+			return nil, err
+		}
+		db.StartPrefetcher("miner", nil)
 	}
-	db.StartPrefetcher("miner", nil)
 	block := &miner.Block{
 		Config:   config,
 		Chain:    n.chain,

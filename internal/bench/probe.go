@@ -28,6 +28,8 @@ type Build struct {
 	Gas         uint64
 	Hash        [32]byte
 	Engine      EngineStats
+
+	txs []*types.Transaction // of the pool, in the block's order
 }
 
 // EngineStats is what the parallel builder tells about a build. All zero: it did not run.
@@ -192,6 +194,7 @@ func (w *watch) build() *Build {
 	for _, tx := range w.block.Transactions() {
 		if !tx.IsDepositTx() {
 			b.Pooled++
+			b.txs = append(b.txs, tx)
 		}
 	}
 	return b

@@ -99,6 +99,7 @@ type Row struct {
 	Reexecutions int     `json:"reexecutions"`  // median of the rounds
 	ExecutedOnce float64 `json:"executed_once"` // share of the transactions, at least
 	ByWorker     []int   `json:"by_worker,omitempty"`
+	OthersLoad   float64 `json:"others_load"` // share of the CPUs' time that other processes took
 	Equal        bool    `json:"equal"`
 
 	Sequential Times `json:"sequential"`
@@ -140,16 +141,21 @@ func NewRow(name string, workers int, o *Outcome) Row {
 	}
 	r.AllocRatio, r.AllocBytesRatio, r.FillAllocRatio = inverse(allocated), inverse(allocatedSize), inverse(allocatedFill)
 	r.CPURatio = inverse(cpuUsed)
+	ratios, shares := o.limits()
+	r.LimitRatio, r.LimitShare = median(ratios), median(shares)
 	if sequential := median(o.PeakSequential); sequential > 0 {
 		r.PeakMemoryRatio = median(o.PeakParallel) / sequential
 	}
+	var others []float64
 	for _, pair := range o.Pairs {
+		others = append(others, pair.Others)
 		for _, b := range []*Build{pair.Sequential, pair.Parallel} {
 			if b != nil {
 				r.Txs, r.GasUsed, r.ByWorker = b.Pooled, b.Gas, b.Engine.ByWorker
 			}
 		}
 	}
+	r.OthersLoad = median(others)
 	_, executions := o.each(func(b *Build) float64 { return float64(b.Engine.Executions) })
 	_, repeats := o.each(func(b *Build) float64 { return float64(b.Engine.Reexecutions) })
 	r.Executions, r.Reexecutions = int(median(executions)), int(median(repeats))

@@ -18,6 +18,7 @@ type Options struct {
 	Dir      string // where states on disk are kept
 	Accounts int    // besides those of the workloads
 	Latency  time.Duration
+	Quiet    time.Duration // how long to wait, before each build, for others to leave the machine alone
 
 	Progress func(string)  // told what is going on, each time it changes
 	Profile  func() func() // called when measuring begins, what it returns when it ends; may be nil
@@ -76,6 +77,16 @@ func (n *Node) run(o *Options, load Workload, report *Report) error {
 	if o.Profile != nil {
 		defer o.Profile()()
 	}
+	var (
+		limit *Limit
+		bound float64
+	)
+	if o.Sides == Both {
+		o.Progress(load.Name + ": tracing")
+		if limit, bound, err = n.calibrate(); err != nil {
+			return err
+		}
+	}
 	for _, workers := range o.Workers {
 		outcome, err := n.Compare(Comparison{
 			Workers: workers,
@@ -83,6 +94,8 @@ func (n *Node) run(o *Options, load Workload, report *Report) error {
 			Sides:   o.Sides,
 			Cold:    o.Setting == Cold,
 			Memory:  o.Sides == Both,
+			Limit:   limit,
+			Quiet:   o.Quiet,
 			Progress: func(round int) {
 				o.Progress(fmt.Sprintf("%s: %d workers, round %d of %d", load.Name, workers, round+1, o.Rounds))
 			},
@@ -90,7 +103,22 @@ func (n *Node) run(o *Options, load Workload, report *Report) error {
 		if err != nil {
 			return fmt.Errorf("%d workers: %w", workers, err)
 		}
-		report.Rows = append(report.Rows, NewRow(load.Name, workers, outcome))
+		row := NewRow(load.Name, workers, outcome)
+		row.Bound = bound
+		report.Rows = append(report.Rows, row)
 	}
 	return nil
+}
+
+// calibrate builds the block once and traces it.
+func (n *Node) calibrate() (*Limit, float64, error) {
+	b, err := n.Build(1)
+	if err != nil {
+		return nil, 0, err
+	}
+	trace, err := NewTrace(n.start, b.txs)
+	if err != nil {
+		return nil, 0, err
+	}
+	return NewLimit(n.start, b.txs, trace), trace.Bound(), nil
 }

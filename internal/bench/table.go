@@ -16,17 +16,17 @@ func (r *Report) WriteTable(w io.Writer) error {
 	}
 	fmt.Fprintf(w, "; ratios are sequential / parallel, medians of the rounds, [least, most]; allocations and memory parallel / sequential\n\n")
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "workload\tworkers\ttxs\tfill ms\tfill\t\tseal\ttotal\t\tlimit\tof it\tbound\tallocs\tin fill\tmemory\tCPU\tagain\tequal\t")
+	fmt.Fprintln(t, "workload\tworkers\ttxs\tfill ms\tfill\t\tseal\ttotal\t\tlimit\tof it\tbound\tallocs\tin fill\tmemory\tCPU\tagain\tothers\tequal\t")
 	for _, row := range r.Rows {
 		equal := "yes"
 		if !row.Equal {
 			equal = "NO"
 		}
-		fmt.Fprintf(t, "%s\t%d\t%d\t%.1f → %.1f\t%.2f\t[%.2f, %.2f]\t%.2f\t%.2f\t[%.2f, %.2f]\t%s\t%s\t%s\t%.2f\t%.2f\t%s\t%.2f\t%d\t%s\t\n",
+		fmt.Fprintf(t, "%s\t%d\t%d\t%.1f → %.1f\t%.2f\t[%.2f, %.2f]\t%.2f\t%.2f\t[%.2f, %.2f]\t%s\t%s\t%s\t%.2f\t%.2f\t%s\t%.2f\t%d\t%.0f %%\t%s\t\n",
 			row.Workload, row.Workers, row.Txs, row.Sequential.FillMS, row.Parallel.FillMS,
 			row.FillRatio, row.FillSpread[0], row.FillSpread[1], row.SealRatio, row.TotalRatio, row.TotalSpread[0], row.TotalSpread[1],
 			known("%.2f", row.LimitRatio), known("%.0f %%", 100*row.LimitShare), known("%.1f", row.Bound),
-			row.AllocRatio, row.FillAllocRatio, known("%.2f", row.PeakMemoryRatio), row.CPURatio, row.Reexecutions, equal)
+			row.AllocRatio, row.FillAllocRatio, known("%.2f", row.PeakMemoryRatio), row.CPURatio, row.Reexecutions, 100*row.OthersLoad, equal)
 	}
 	return t.Flush()
 }
