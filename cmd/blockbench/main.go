@@ -48,10 +48,11 @@ Examples:
 // parse reads the command line. Its errors name the flag, the value and what is allowed.
 func parse(args []string, usage io.Writer) (*settings, error) {
 	s := &settings{}
-	var loads, workers, setting, sides string
+	var loads, workers, setting, sides, blocks string
 	flags := flag.NewFlagSet("blockbench", flag.ContinueOnError)
 	flags.SetOutput(usage)
-	flags.StringVar(&loads, "workloads", "all", "`list` of workloads: all, quick, names")
+	flags.StringVar(&loads, "workloads", "all", "`list` of workloads: all, quick, none, names")
+	flags.StringVar(&blocks, "blocks", "", "`directory` of blocks of real chains, which adds the workload fixtures: filling only, always in memory")
 	flags.StringVar(&workers, "workers", "1,2,4,8", "`list` of numbers of workers; 1 is the parallel path with a single worker")
 	flags.IntVar(&s.Txs, "txs", 5000, "transactions of a block")
 	flags.IntVar(&s.Rounds, "rounds", 7, "rounds; a round builds sequentially, then in parallel")
@@ -84,9 +85,14 @@ func parse(args []string, usage io.Writer) (*settings, error) {
 		return nil, fmt.Errorf("argument %q is not a flag, allowed are only flags", flags.Arg(0))
 	}
 	var err error
-	if s.Workloads, _, err = bench.ParseWorkloads(loads); err != nil {
+	var fixtures bool
+	if s.Workloads, fixtures, err = bench.ParseWorkloads(loads); err != nil {
 		return nil, err
 	}
+	if fixtures && blocks == "" {
+		return nil, fmt.Errorf("-workloads has %q, for which -blocks must name a directory, such as ../shared/fixtures", bench.FixtureWorkload)
+	}
+	s.Blocks = blocks
 	for _, text := range strings.Split(workers, ",") {
 		n, err := strconv.Atoi(strings.TrimSpace(text))
 		if err != nil || n < 1 || n > params.MaxThreads {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -194,7 +195,7 @@ type Report struct {
 	Machine    Machine    `json:"machine"`
 	Conditions Conditions `json:"conditions"`
 	Rows       []Row      `json:"rows"`
-	Blocks     []BlockRow `json:"blocks,omitempty"`
+	Blocks     []Row      `json:"blocks,omitempty"` // fixtures, one by one: filling only
 }
 
 // WriteJSON writes the report as a JSON object.
@@ -216,7 +217,7 @@ func (r *Report) WriteCSV(w io.Writer) error {
 		return err
 	}
 	number := func(v float64) string { return strconv.FormatFloat(v, 'f', 4, 64) }
-	for _, row := range r.Rows {
+	for _, row := range slices.Concat(r.Rows, r.Blocks) {
 		if err := out.Write([]string{
 			row.Workload, strconv.Itoa(row.Workers), strconv.Itoa(row.Txs), strconv.Itoa(row.Rounds), strconv.FormatUint(row.GasUsed, 10),
 			number(row.FillRatio), number(row.FillSpread[0]), number(row.FillSpread[1]), number(row.SealRatio), number(row.TotalRatio), number(row.TotalSpread[0]), number(row.TotalSpread[1]),

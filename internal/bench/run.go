@@ -9,6 +9,7 @@ import (
 type Options struct {
 	World
 	Workloads []Workload
+	Blocks    string // directory of fixture blocks; "": none are run
 	Txs       int
 	Workers   []int
 	Rounds    int
@@ -37,23 +38,32 @@ func Run(o Options) (*Report, error) {
 			Pools:         o.Pools,
 		},
 	}
-	if len(o.Workloads) == 0 {
-		return report, nil
+	var err error
+	if len(o.Workloads) > 0 {
+		err = runWorkloads(&o, report)
 	}
+	if o.Blocks != "" && err == nil {
+		err = runFixtures(&o, report)
+	}
+	return report, err
+}
+
+// runWorkloads measures the workloads on one node.
+func runWorkloads(o *Options, report *Report) error {
 	alloc, err := o.Alloc()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	store, err := NewStore(o.Setting, o.Dir, o.Accounts, alloc, o.Progress)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	n, err := NewNode(store, o.Latency)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	for _, load := range o.Workloads {
-		if err = n.run(&o, load, report); err != nil {
+		if err = n.run(o, load, report); err != nil {
 			err = fmt.Errorf("workload %s: %w", load.Name, err)
 			break
 		}
@@ -61,7 +71,7 @@ func Run(o Options) (*Report, error) {
 	if closing := n.Close(); err == nil {
 		err = closing
 	}
-	return report, err
+	return err
 }
 
 // run measures one workload.

@@ -59,6 +59,7 @@ func choices() map[string][]string {
 	return map[string][]string{
 		"all":   all,
 		"quick": {"transfers", "erc20", "one-sender", "one-pool"},
+		"none":  nil,
 	}
 }
 
@@ -84,7 +85,7 @@ func ParseWorkloads(text string) (chosen []Workload, fixtures bool, err error) {
 			case name == FixtureWorkload:
 				fixtures = true
 			case at < 0:
-				return nil, false, fmt.Errorf("%w: -workloads has %q, allowed are all, quick, %s and %s", ErrUnknownWorkload, name, strings.Join(choices()["all"], ", "), FixtureWorkload)
+				return nil, false, fmt.Errorf("%w: -workloads has %q, allowed are all, quick, none, %s and %s", ErrUnknownWorkload, name, strings.Join(choices()["all"], ", "), FixtureWorkload)
 			case !slices.ContainsFunc(chosen, func(w Workload) bool { return w.Name == name }):
 				chosen = append(chosen, known[at])
 			}
