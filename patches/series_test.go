@@ -12,7 +12,7 @@ import (
 
 const (
 	maxAdded  = 300 // lines that the series may add to op-geth's own packages
-	seamLines = 150 // lines that a file may have that the series adds
+	seamLines = 180 // lines that a file may have that the series adds
 )
 
 // patch is one patch of the series.
