@@ -67,6 +67,7 @@ func parse(args []string, usage io.Writer) (*settings, error) {
 	flags.StringVar(&sides, "sides", string(bench.Both), "what to build: both, sequential, parallel; one side only is for profiles")
 	flags.StringVar(&s.json, "json", "", "`file` to write the results to, as JSON")
 	flags.StringVar(&s.csv, "csv", "", "`file` to write the rows to, as CSV")
+	flags.StringVar(&s.html, "html", "", "`file` to write a report with plots to; it also shows what the workers did, on the first workload")
 	flags.StringVar(&s.cpuProfile, "cpuprofile", "", "`file` for a CPU profile; its label \"threads\" tells the sides apart")
 	flags.StringVar(&s.memProfile, "memprofile", "", "`file` for a profile of allocations")
 	flags.Usage = func() {
@@ -92,7 +93,7 @@ func parse(args []string, usage io.Writer) (*settings, error) {
 	if fixtures && blocks == "" {
 		return nil, fmt.Errorf("-workloads has %q, for which -blocks must name a directory, such as ../shared/fixtures", bench.FixtureWorkload)
 	}
-	s.Blocks = blocks
+	s.Blocks, s.Schedule = blocks, s.html != ""
 	for _, text := range strings.Split(workers, ",") {
 		n, err := strconv.Atoi(strings.TrimSpace(text))
 		if err != nil || n < 1 || n > params.MaxThreads {
@@ -179,6 +180,7 @@ func run(s *settings) error {
 	}{
 		{s.json, report.WriteJSON},
 		{s.csv, report.WriteCSV},
+		{s.html, report.WriteHTML},
 	} {
 		if out.path != "" {
 			err = errors.Join(err, writeFile(out.path, out.write))

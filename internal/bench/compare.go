@@ -143,7 +143,7 @@ func (n *Node) sequential() (*Build, error) { return n.Build(1) }
 // the miner, so one worker is built without it.
 func (n *Node) parallel(workers int) (*Build, error) {
 	if workers == 1 {
-		return n.Direct(1)
+		return n.Direct(1, nil)
 	}
 	return n.Build(workers)
 }

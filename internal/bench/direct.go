@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/big"
 	"runtime/pprof"
+	"time"
 
 	"github.com/ethereum/go-ethereum/consensus/misc"
 	"github.com/ethereum/go-ethereum/consensus/misc/eip1559"
@@ -25,7 +26,9 @@ const maxBlockSize = params.MaxBlockSize - 1_000_000
 
 // Direct builds the block as op-geth's miner does with parallel threads, by the same
 // calls in the same order, but with any number of workers, one included.
-func (n *Node) Direct(workers int) (built *Build, err error) {
+//
+// A recorder, if there is one, notes what the workers do.
+func (n *Node) Direct(workers int, r *recorder) (built *Build, err error) {
 	args, err := n.attributes()
 	if err != nil {
 		return nil, err
@@ -33,7 +36,7 @@ func (n *Node) Direct(workers int) (built *Build, err error) {
 	w := n.probe.start()
 	defer n.probe.stop()
 	pprof.Do(context.Background(), pprof.Labels("threads", fmt.Sprintf("direct %d", workers)), func(ctx context.Context) {
-		err = n.direct(ctx, args, workers, w)
+		err = n.direct(ctx, args, workers, r)
 	})
 	if err != nil {
 		return nil, err
@@ -41,7 +44,7 @@ func (n *Node) Direct(workers int) (built *Build, err error) {
 	return w.build(), nil
 }
 
-func (n *Node) direct(ctx context.Context, args *geth.BuildPayloadArgs, workers int, w *watch) error {
+func (n *Node) direct(ctx context.Context, args *geth.BuildPayloadArgs, workers int, r *recorder) error {
 	block, err := n.prepare(args, true)
 	if err != nil {
 		return err
@@ -52,11 +55,16 @@ func (n *Node) direct(ctx context.Context, args *geth.BuildPayloadArgs, workers 
 	filter.BlobTxs = true
 	n.txs.Pending(filter)
 
-	result := miner.Fill(ctx, block, &miner.Request{
+	request := &miner.Request{
 		Threads: workers,
 		Plain:   newPriority(pending, block.Header.BaseFee),
 		Limits:  miner.Limits{MaxBlobs: func() int { return 0 }, MaxSize: maxBlockSize},
-	})
+	}
+	if r != nil {
+		request.Chaos = r
+		r.begin = time.Now()
+	}
+	result := miner.Fill(ctx, block, request)
 	if result.Fallback != nil {
 		return fmt.Errorf("filling directly with %d workers fell back to sequential: %w", workers, result.Fallback)
 	}

@@ -196,6 +196,7 @@ type Report struct {
 	Conditions Conditions `json:"conditions"`
 	Rows       []Row      `json:"rows"`
 	Blocks     []Row      `json:"blocks,omitempty"` // fixtures, one by one: filling only
+	Schedule   *Schedule  `json:"schedule,omitempty"`
 }
 
 // WriteJSON writes the report as a JSON object.

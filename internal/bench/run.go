@@ -2,6 +2,7 @@ package bench
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -14,6 +15,7 @@ type Options struct {
 	Workers   []int
 	Rounds    int
 	Sides     Sides
+	Schedule  bool // record what the workers do, on the first workload
 
 	Setting  Setting
 	Dir      string // where states on disk are kept
@@ -117,7 +119,24 @@ func (n *Node) run(o *Options, load Workload, report *Report) error {
 		row.Bound = bound
 		report.Rows = append(report.Rows, row)
 	}
-	return nil
+	if o.Schedule && report.Schedule == nil {
+		report.Schedule, err = n.schedule(load.Name, slices.Max(o.Workers))
+	}
+	return err
+}
+
+// schedule builds the block once more and records what the workers do.
+func (n *Node) schedule(name string, workers int) (*Schedule, error) {
+	r := newRecorder(workers)
+	b, err := n.Direct(workers, r)
+	if err != nil {
+		return nil, err
+	}
+	s := r.schedule(b.Engine.Executions)
+	if s != nil {
+		s.Workload = name
+	}
+	return s, nil
 }
 
 // calibrate builds the block once and traces it.
