@@ -52,10 +52,14 @@ func newWorker(block *Block, base *pstate.Base) *worker {
 		gas:     core.NewGasPool(0),
 	}
 	w.context.CanTransfer = pstate.CanTransfer
+	// Asked once now, the cost functions have read their parameters before any
+	// transaction can change them.
 	if cost := w.context.L1CostFunc; cost != nil {
+		cost(types.RollupCostData{Ones: 1}, block.Header.Time)
 		w.context.L1CostFunc = rememberL1Cost(cost)
 	}
 	if cost := w.context.OperatorCostFunc; cost != nil {
+		cost(0, block.Header.Time)
 		w.context.OperatorCostFunc = rememberOperatorCost(cost)
 	}
 	w.view = pstate.NewView(base, w.cancel)

@@ -26,8 +26,9 @@ type Base struct {
 	reader state.Reader // the parent state; safe for concurrent use
 	shards [shardCount]shard
 
-	liveMu sync.Mutex     // guards db: a StateDB has no lock of its own
+	liveMu sync.Mutex     // guards db, which has no lock of its own, and costs
 	db     *state.StateDB // the block's, from Attach on
+	costs  map[storageKey]common.Hash
 
 	// Next is the first index of the next run over this block, so that what an earlier
 	// run left in the registers lies below. It belongs to the caller of Attach.
@@ -45,7 +46,7 @@ type shard struct {
 
 // NewBase returns the base of a block whose parent state the reader gives.
 func NewBase(reader state.Reader) *Base {
-	b := &Base{reader: reader}
+	b := &Base{reader: reader, costs: make(map[storageKey]common.Hash)}
 	for i := range b.shards {
 		b.shards[i].accounts = make(map[common.Address]*Account)
 	}
@@ -203,11 +204,24 @@ func (b *Base) CodeSize(addr common.Address, hash common.Hash) int {
 	return b.reader.CodeSize(addr, hash)
 }
 
-// GetState implements types.StateGetter: the value that the block's StateDB holds at the
-// moment. It is what the L1 and operator cost functions are made from, once per worker,
-// and they read slots that no transaction of the parallel part can change.
+// GetState implements types.StateGetter for the L1 and operator cost functions: the value
+// that the block's StateDB held when the slot was asked for first. op-geth's functions
+// read their parameters once a block, at its first transaction that pays, and so every
+// worker's have to see them as they were then.
 func (b *Base) GetState(addr common.Address, key common.Hash) common.Hash {
 	b.liveMu.Lock()
 	defer b.liveMu.Unlock()
-	return b.db.GetState(addr, key)
+	name := storageKey{addr, key}
+	value, known := b.costs[name]
+	if !known {
+		value = b.db.GetState(addr, key)
+		b.costs[name] = value
+	}
+	return value
+}
+
+// storageKey names a slot of the whole state.
+type storageKey struct {
+	address common.Address
+	key     common.Hash
 }
