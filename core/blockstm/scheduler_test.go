@@ -3,7 +3,6 @@ package blockstm
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"math/rand/v2"
 	"runtime"
@@ -13,26 +12,9 @@ import (
 	"time"
 
 	"github.com/holiman/uint256"
-)
 
-var (
-	seedFlag  = flag.Uint64("seed", 0, "replay one seed instead of a range")
-	seedsFlag = flag.Int("seeds", 60, "number of seeds to try")
+	"github.com/op-geth-parallel/op-geth-parallel/internal/seeds"
 )
-
-// forSeeds runs a test for every seed, and says how to replay the one that fails.
-func forSeeds(t *testing.T, run func(t *testing.T, seed uint64)) {
-	first, count := uint64(1), *seedsFlag
-	if *seedFlag != 0 {
-		first, count = *seedFlag, 1
-	}
-	for seed := first; seed < first+uint64(count); seed++ {
-		run(t, seed)
-		if t.Failed() {
-			t.Fatalf("seed %d; replay: go test ./core/blockstm -run '^%s$' -seed %d", seed, t.Name(), seed)
-		}
-	}
-}
 
 // toyOp is one step of a toy transaction. Its address depends on what was read before,
 // so that read and write sets change between incarnations.
@@ -464,7 +446,7 @@ func checkAgainstModel(t *testing.T, seed uint64, workers int, chaos bool) {
 }
 
 func TestAnyScheduleEndsInTheSequentialState(t *testing.T) {
-	forSeeds(t, func(t *testing.T, seed uint64) {
+	seeds.Run(t, "core/blockstm", 60, func(t *testing.T, seed uint64) {
 		for _, workers := range []int{1, 2, 4, 8} {
 			checkAgainstModel(t, seed, workers, false)
 		}
@@ -472,7 +454,7 @@ func TestAnyScheduleEndsInTheSequentialState(t *testing.T) {
 }
 
 func TestADisturbedScheduleEndsInTheSequentialState(t *testing.T) {
-	forSeeds(t, func(t *testing.T, seed uint64) {
+	seeds.Run(t, "core/blockstm", 60, func(t *testing.T, seed uint64) {
 		for _, workers := range []int{2, 3, 8} {
 			checkAgainstModel(t, seed, workers, true)
 		}
@@ -582,7 +564,7 @@ func (p *panickyProgram) Commit(tx TxIndex) (bool, error) {
 }
 
 func TestCancellationAtAnyMomentLeavesACommittedPrefixAndNoGoroutine(t *testing.T) {
-	forSeeds(t, func(t *testing.T, seed uint64) {
+	seeds.Run(t, "core/blockstm", 60, func(t *testing.T, seed uint64) {
 		r := rand.New(rand.NewPCG(seed, 3))
 		txs, n := randomToys(r)
 		_, wantLog := runSequential(txs, n)

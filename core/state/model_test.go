@@ -1,7 +1,6 @@
 package state
 
 import (
-	"flag"
 	"fmt"
 	"math/big"
 	"math/rand/v2"
@@ -16,26 +15,8 @@ import (
 	"github.com/holiman/uint256"
 
 	"github.com/op-geth-parallel/op-geth-parallel/core/blockstm"
+	"github.com/op-geth-parallel/op-geth-parallel/internal/seeds"
 )
-
-var (
-	seedFlag  = flag.Uint64("seed", 0, "replay one seed instead of a range")
-	seedsFlag = flag.Int("seeds", 1000, "number of seeds to try")
-)
-
-// forSeeds runs a test for every seed, and says how to replay the one that fails.
-func forSeeds(t *testing.T, run func(t *testing.T, seed uint64)) {
-	first, count := uint64(1), *seedsFlag
-	if *seedFlag != 0 {
-		first, count = *seedFlag, 1
-	}
-	for seed := first; seed < first+uint64(count); seed++ {
-		run(t, seed)
-		if t.Failed() {
-			t.Fatalf("seed %d; replay: go test ./core/state -run '^%s$' -seed %d", seed, t.Name(), seed)
-		}
-	}
-}
 
 // A script is a transaction: what it does depends on what it reads, and it respects the
 // order in which the EVM and the state transition call a vm.StateDB.
@@ -363,9 +344,9 @@ func describe(db *state.StateDB, addr common.Address) string {
 }
 
 func TestTransactionsOnViewsSeeAndDoWhatTheyWouldAloneOnAStateDB(t *testing.T) {
-	forSeeds(t, func(t *testing.T, seed uint64) { checkScripts(t, seed, true) })
+	seeds.Run(t, "core/state", 1000, func(t *testing.T, seed uint64) { checkScripts(t, seed, true) })
 }
 
 func TestTheSameHoldsWhereContractsOfEarlierBlocksCanBeDestroyed(t *testing.T) {
-	forSeeds(t, func(t *testing.T, seed uint64) { checkScripts(t, seed, false) })
+	seeds.Run(t, "core/state", 1000, func(t *testing.T, seed uint64) { checkScripts(t, seed, false) })
 }
