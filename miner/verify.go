@@ -29,14 +29,15 @@ type Sealed struct {
 // nothing with the one it was built on, by op-geth's own block processor, and has op-geth's
 // validator compare gas, receipts root and state root with the header. An error wraps
 // ErrUnverified. The block is then written to the directory, if one is given, for replay;
-// the error says where.
+// the error says where. A context that is done means that the node is stopping, under which
+// any failure may be one of the closing database: nothing is written then.
 func Verify(ctx context.Context, chain *core.BlockChain, sealed *Sealed, dir string) error {
 	again, err := reexecute(ctx, chain, sealed)
 	if err == nil {
 		return nil
 	}
 	err = fmt.Errorf("%w: %w", ErrUnverified, err)
-	if dir == "" {
+	if dir == "" || ctx.Err() != nil {
 		return err
 	}
 	path, failure := newDump(sealed, again, err).write(dir)
@@ -80,7 +81,7 @@ func reexecute(ctx context.Context, chain *core.BlockChain, sealed *Sealed) (aga
 
 	result, err := chain.Processor().Process(ctx, block, db, vm.Config{})
 	if err != nil {
-		return again, fmt.Errorf("execution: %w", err)
+		return again, errors.Join(fmt.Errorf("execution: %w", err), db.Error())
 	}
 	again = outcomeAgain{result: result, root: db.IntermediateRoot(chain.Config().IsEIP158(block.Number()))}
 	if err := chain.Validator().ValidateState(block, db, result, false); err != nil {

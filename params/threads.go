@@ -22,6 +22,13 @@ const (
 
 	// ThreadsFlag is the command line flag that carries the setting.
 	ThreadsFlag = "miner.parallel-threads"
+
+	// VerifyFlag is the command line flag that has every block filled in parallel executed
+	// again, sequentially, before it is returned.
+	VerifyFlag = "miner.parallel-verify"
+
+	// DumpDir is the folder of the data directory that blocks go to which fail that.
+	DumpDir = "parallel-verify"
 )
 
 // ErrInvalidThreads is returned (wrapped) for a thread count out of range.

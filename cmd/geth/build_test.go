@@ -155,10 +155,17 @@ func (c *chain) importPayload(t *testing.T, payload *engine.ExecutionPayloadEnve
 var filled = regexp.MustCompile(`Filled block in parallel +number=(\d+) txs=(\d+)`)
 
 func TestNodeBuildsInParallelTheBlockThatUpstreamBuilds(t *testing.T) {
+	t.Run("unverified", func(t *testing.T) { compareWithUpstream(t) })
+	t.Run("verified", func(t *testing.T) { compareWithUpstream(t, verifyFlag) })
+}
+
+// compareWithUpstream has a node of ours, with these flags too, and one of upstream's build
+// on the same chain.
+func compareWithUpstream(t *testing.T, flags ...string) {
 	const accounts = 60
 	ours, oursDir := newChain(t, patched(t), accounts)
 	theirs, theirsDir := newChain(t, upstream(t), accounts)
-	ours.start(t, patched(t), oursDir, "--miner.parallel-threads", "2")
+	ours.start(t, patched(t), oursDir, append(flags, "--miner.parallel-threads", "2")...)
 	theirs.start(t, upstream(t), theirsDir)
 	for round := range 3 {
 		ours.transfers(t)
@@ -178,7 +185,7 @@ func TestNodeBuildsInParallelTheBlockThatUpstreamBuilds(t *testing.T) {
 	if m := filled.FindAllStringSubmatch(log, -1); len(m) == 0 || m[0][2] != fmt.Sprint(accounts) {
 		t.Errorf("the log does not say that %d transactions were filled in parallel:\n%s", accounts, log)
 	}
-	if strings.Contains(log, "filling the rest sequentially") || strings.Contains(log, "filling the block sequentially") {
+	if strings.Contains(log, "filling the rest sequentially") || strings.Contains(log, "filling the block sequentially") || strings.Contains(log, "Parallel block building made a wrong block") {
 		t.Errorf("a build fell back to the sequential path:\n%s", log)
 	}
 }

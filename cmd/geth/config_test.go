@@ -17,6 +17,9 @@ const (
 	flag    = "--" + params.ThreadsFlag
 	envName = "GETH_MINER_PARALLEL_THREADS"
 	field   = "Eth.Miner.ParallelThreads"
+
+	verifyFlag = "--" + params.VerifyFlag
+	verifyEnv  = "GETH_MINER_PARALLEL_VERIFY"
 )
 
 var (
@@ -46,17 +49,23 @@ func TestVersionSaysBothVersions(t *testing.T) {
 	}
 }
 
-func TestHelpDiffersFromUpstreamOnlyByTheFlag(t *testing.T) {
+func TestHelpDiffersFromUpstreamOnlyByTheFlags(t *testing.T) {
 	theirs, ours := upstream(t), patched(t)
+	flags := regexp.MustCompile(`^\s*` + flag + ` value\s+\(default: 1\)\s+\(\$` + envName + `\)\n[^$]*\n` +
+		`\s*` + verifyFlag + `\s+\(default: false\)\s+\(\$` + verifyEnv + `\)\n[^$]*$`)
 	for _, args := range [][]string{{"--help"}, {"dumpconfig", "--help"}, {"console", "--help"}} {
 		a := versionText.ReplaceAllString(run(t, theirs, nil, args...).stdout, "VERSION")
 		b := versionText.ReplaceAllString(run(t, ours, nil, args...).stdout, "VERSION")
 		added := strings.Join(addedLines(t, a, b), "\n")
-		if !regexp.MustCompile(`^\s*`+flag+` value\s+\(default: 1\)\s+\(\$`+envName+`\)\n[^$]*$`).MatchString(added) || strings.Count(added, "--") != 1 {
+		if !flags.MatchString(added) || strings.Count(added, "--") != 2 {
 			t.Errorf("geth %s adds to upstream's:\n%s", strings.Join(args, " "), added)
 		}
-		if i := strings.Index(b, "MINER"); i < 0 || !strings.Contains(strings.SplitN(b[i:], "MISC", 2)[0], flag) {
-			t.Errorf("geth %s: %s is not among the MINER flags", strings.Join(args, " "), flag)
+		_, miner, _ := strings.Cut(b, "MINER")
+		miner, _, _ = strings.Cut(miner, "MISC")
+		for _, name := range []string{flag, verifyFlag} {
+			if !strings.Contains(miner, name) {
+				t.Errorf("geth %s: %s is not among the MINER flags", strings.Join(args, " "), name)
+			}
 		}
 	}
 	for _, args := range [][]string{{"init", "--help"}, {"import", "--help"}, {"db", "--help"}, {"account", "--help"}} {
@@ -133,6 +142,40 @@ func TestEveryWayToGiveTheSettingIsTaken(t *testing.T) {
 	}
 }
 
+func TestVerificationIsShownOnlyWhenItIsOn(t *testing.T) {
+	path := patched(t)
+	off := run(t, path, nil, "dumpconfig").stdout
+	on := writeConfig(t, "2\nParallelVerify = true")
+	for _, c := range []struct {
+		env, args []string
+		want      bool
+	}{
+		{nil, []string{verifyFlag}, true},
+		{nil, []string{verifyFlag + "=false"}, false},
+		{[]string{verifyEnv + "=true"}, nil, true},
+		{[]string{verifyEnv + "=false"}, nil, false},
+		{nil, []string{"--config", on}, true},
+		{nil, []string{"--config", on, verifyFlag + "=false"}, false},
+		{[]string{verifyEnv + "=false"}, []string{"--config", on}, false},
+	} {
+		r := run(t, path, c.env, append(c.args, "dumpconfig")...)
+		if r.code != 0 {
+			t.Fatalf("geth %v with %v ended with code %d\n%s", c.args, c.env, r.code, r.stderr)
+		}
+		got := setting.ReplaceAllString(r.stdout, "ParallelThreads = 1")
+		want := off
+		if c.want {
+			want = setting.ReplaceAllString(off, "ParallelThreads = 1\nParallelVerify = true")
+		}
+		if got != want {
+			t.Errorf("geth %v with %v prints %q more than without, verification is to be %v", c.args, c.env, addedLines(t, off, got), c.want)
+		}
+	}
+	if r := run(t, path, nil, "--datadir", t.TempDir(), verifyFlag+"=maybe"); r.code == 0 || !strings.Contains(r.stderr, params.VerifyFlag) || !strings.Contains(r.stderr, "maybe") {
+		t.Errorf("%s=maybe: code %d\n%s", verifyFlag, r.code, r.stderr)
+	}
+}
+
 func TestConfigFileOfUpstreamStaysSequential(t *testing.T) {
 	text := run(t, upstream(t), nil, "dumpconfig").stdout
 	file := filepath.Join(t.TempDir(), "config.toml")
@@ -188,10 +231,11 @@ func TestStartUpLogSaysWhatWasChosen(t *testing.T) {
 		all = fmt.Sprintf("Parallel block building enabled threads=%d", cpus)
 	}
 	for args, want := range map[string]string{
-		"":          "Parallel block building disabled",
-		flag + "=1": "Parallel block building disabled",
-		flag + "=3": "Parallel block building enabled threads=3",
-		flag + "=0": all,
+		"":                        "Parallel block building disabled",
+		flag + "=1":               "Parallel block building disabled",
+		flag + "=3":               "Parallel block building enabled threads=3 verify=false",
+		flag + "=3 " + verifyFlag: "Parallel block building enabled threads=3 verify=true",
+		flag + "=0":               all,
 	} {
 		n := start(t, path, t.TempDir(), strings.Fields(args)...)
 		log := regexp.MustCompile(` +`).ReplaceAllString(n.log.String(), " ")
