@@ -31,7 +31,7 @@ const (
 // settings are what the flags say.
 type settings struct {
 	bench.Options
-	json, csv, html        string
+	json, csv, html, md    string
 	cpuProfile, memProfile string
 }
 
@@ -67,6 +67,7 @@ func parse(args []string, usage io.Writer) (*settings, error) {
 	flags.StringVar(&sides, "sides", string(bench.Both), "what to build: both, sequential, parallel; one side only is for profiles")
 	flags.StringVar(&s.json, "json", "", "`file` to write the results to, as JSON")
 	flags.StringVar(&s.csv, "csv", "", "`file` to write the rows to, as CSV")
+	flags.StringVar(&s.md, "markdown", "", "`file` to write a table for documents to")
 	flags.StringVar(&s.html, "html", "", "`file` to write a report with plots to; it also shows what the workers did, on the first workload")
 	flags.StringVar(&s.cpuProfile, "cpuprofile", "", "`file` for a CPU profile; its label \"threads\" tells the sides apart")
 	flags.StringVar(&s.memProfile, "memprofile", "", "`file` for a profile of allocations")
@@ -181,6 +182,7 @@ func run(s *settings) error {
 		{s.json, report.WriteJSON},
 		{s.csv, report.WriteCSV},
 		{s.html, report.WriteHTML},
+		{s.md, report.WriteMarkdown},
 	} {
 		if out.path != "" {
 			err = errors.Join(err, writeFile(out.path, out.write))

@@ -32,6 +32,28 @@ func (r *Report) WriteTable(w io.Writer) error {
 	return t.Flush()
 }
 
+// WriteMarkdown writes the rows as a table for a document, below a line that names the
+// machine.
+func (r *Report) WriteMarkdown(w io.Writer) error {
+	c := r.Conditions
+	if _, err := fmt.Fprintf(w, "%s; state %s, %d further accounts. Ratios are sequential / parallel, medians of the rounds, in brackets the least and the most.\n\n", r.Machine, c.State, c.Accounts); err != nil {
+		return err
+	}
+	fmt.Fprintln(w, "| workload | workers | txs | fill, ms | fill | total, ms | total | share of the limit | allocations |\n|---|--:|--:|--:|--:|--:|--:|--:|--:|")
+	for _, row := range r.Rows {
+		totals, total := "", ""
+		if row.TotalRatio > 0 {
+			totals = fmt.Sprintf("%.0f → %.0f", row.Sequential.TotalMS, row.Parallel.TotalMS)
+			total = fmt.Sprintf("**%.2f** %s", row.TotalRatio, between(row.TotalSpread))
+		}
+		if _, err := fmt.Fprintf(w, "| %s | %d | %d | %.0f → %.0f | **%.2f** %s | %s | %s | %s | %.2f |\n", row.Workload, row.Workers, row.Txs,
+			row.Sequential.FillMS, row.Parallel.FillMS, row.FillRatio, between(row.FillSpread), totals, total, known("%.0f %%", 100*row.LimitShare), row.AllocRatio); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // known formats a figure, 0 standing for one that was not taken.
 func known(format string, v float64) string {
 	if v == 0 {

@@ -45,7 +45,7 @@ func Workloads() []Workload {
 		only("create", workload.Create, "contract creation"),
 		only("compute", workload.Compute, "hashing"),
 		only("storage", workload.Store, "many slots of the sender's own"),
-		{Name: "base", About: "mix like that of a busy general-purpose chain: " + workload.BaseMix().String(), mix: workload.BaseMix()},
+		{Name: "base", About: "mix like that of a busy general-purpose chain such as Base, shares chosen and not measured, in percent: " + workload.BaseMix().String(), mix: workload.BaseMix()},
 		{Name: "arbitrage", About: "one pool, nine of ten trades find too bad a price and revert", make: arbitrage},
 	}
 }
