@@ -7,14 +7,17 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/op-geth-parallel/op-geth-parallel/internal/bench"
@@ -166,7 +169,9 @@ func run(s *settings) error {
 		return err
 	}
 	s.Profile = profiles.measure
-	report, err := bench.Run(s.Options)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	report, err := bench.Run(ctx, s.Options)
 	progress.end()
 	err = errors.Join(err, profiles.close())
 	if report == nil {

@@ -253,7 +253,7 @@ func TestFixtureBlocksComeOutAsOnTheirChain(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, f := range fixtures {
-		outcome, err := f.compare(Comparison{Workers: 2, Rounds: 1}) // checks gas and receipts
+		outcome, err := f.compare(t.Context(), Comparison{Workers: 2, Rounds: 1}) // checks gas and receipts
 		if err != nil {
 			t.Fatal(err)
 		}

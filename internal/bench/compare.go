@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"runtime"
@@ -54,7 +55,7 @@ var ErrNotParallel = errors.New("this program was built against op-geth without 
 
 // Compare builds the block of the pool's transactions sequentially and in parallel, in
 // turn, and collects garbage before each build. A first round warms up and is discarded.
-func (n *Node) Compare(c Comparison) (*Outcome, error) {
+func (n *Node) Compare(ctx context.Context, c Comparison) (*Outcome, error) {
 	if !Patched {
 		return nil, ErrNotParallel
 	}
@@ -62,6 +63,9 @@ func (n *Node) Compare(c Comparison) (*Outcome, error) {
 	for round := -1; round < c.Rounds; round++ {
 		if c.Progress != nil && round >= 0 {
 			c.Progress(round)
+		}
+		if err := ctx.Err(); err != nil {
+			return nil, err
 		}
 		pair, err := n.round(c)
 		if err != nil {

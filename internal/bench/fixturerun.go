@@ -72,7 +72,7 @@ func (f *Fixture) fill(workers int, parallel bool) (*Build, error) {
 
 // compare fills the block sequentially and in parallel, in turn. Equal means that gas,
 // receipts and the state after are.
-func (f *Fixture) compare(c Comparison) (*Outcome, error) {
+func (f *Fixture) compare(ctx context.Context, c Comparison) (*Outcome, error) {
 	out := &Outcome{Equal: true}
 	for round := -1; round < c.Rounds; round++ {
 		var (
@@ -80,6 +80,9 @@ func (f *Fixture) compare(c Comparison) (*Outcome, error) {
 			err    error
 			before = usageNow()
 		)
+		if err = ctx.Err(); err != nil {
+			return nil, err
+		}
 		awaitQuiet(c.Quiet)
 		if pair.Sequential, err = f.fill(0, false); err != nil {
 			return nil, err
@@ -105,7 +108,7 @@ func (f *Fixture) compare(c Comparison) (*Outcome, error) {
 // runFixtures measures all blocks of a directory, and sums them up in one row for each
 // number of workers: the mean of the blocks' ratios, and as the spread the worst and the
 // best block.
-func runFixtures(o *Options, report *Report) error {
+func runFixtures(ctx context.Context, o *Options, report *Report) error {
 	fixtures, err := LoadFixtures(o.Blocks)
 	if err != nil {
 		return err
@@ -124,16 +127,16 @@ func runFixtures(o *Options, report *Report) error {
 		var rows []Row
 		for i, f := range fixtures {
 			o.Progress(fmt.Sprintf("%s: %d workers", f.Name, workers))
-			outcome, err := f.compare(Comparison{Workers: workers, Rounds: o.Rounds, Limit: limits[i], Quiet: o.Quiet})
+			outcome, err := f.compare(ctx, Comparison{Workers: workers, Rounds: o.Rounds, Limit: limits[i], Quiet: o.Quiet})
 			if err != nil {
 				return err
 			}
 			row := NewRow(f.Name, workers, outcome)
 			row.Bound = bounds[i]
 			rows = append(rows, row)
+			report.Blocks = append(report.Blocks, row)
 		}
 		report.Rows = append(report.Rows, mean(rows))
-		report.Blocks = append(report.Blocks, rows...)
 	}
 	return nil
 }

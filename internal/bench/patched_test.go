@@ -9,7 +9,7 @@ func TestTheMinerSealsTheSameBlockOnBothSides(t *testing.T) {
 	for _, name := range []string{"transfers", "one-pool", "base"} {
 		offer(t, n, find(t, name))
 		for _, workers := range []int{1, 2, 4} {
-			outcome, err := n.Compare(Comparison{Workers: workers, Rounds: 2, Sides: Both, Memory: true})
+			outcome, err := n.Compare(t.Context(), Comparison{Workers: workers, Rounds: 2, Sides: Both, Memory: true})
 			if err != nil {
 				t.Fatalf("%s, %d workers: %v; seed %d", name, workers, err, testSeed)
 			}

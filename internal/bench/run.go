@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"time"
@@ -28,7 +29,8 @@ type Options struct {
 }
 
 // Run measures and returns what it found, all of it unless there is an error.
-func Run(o Options) (*Report, error) {
+// The context ends it between two builds: the report then has what was measured until then.
+func Run(ctx context.Context, o Options) (*Report, error) {
 	report := &Report{
 		Machine: ThisMachine(),
 		Conditions: Conditions{
@@ -42,16 +44,16 @@ func Run(o Options) (*Report, error) {
 	}
 	var err error
 	if len(o.Workloads) > 0 {
-		err = runWorkloads(&o, report)
+		err = runWorkloads(ctx, &o, report)
 	}
 	if o.Blocks != "" && err == nil {
-		err = runFixtures(&o, report)
+		err = runFixtures(ctx, &o, report)
 	}
 	return report, err
 }
 
 // runWorkloads measures the workloads on one node.
-func runWorkloads(o *Options, report *Report) error {
+func runWorkloads(ctx context.Context, o *Options, report *Report) error {
 	alloc, err := o.Alloc()
 	if err != nil {
 		return err
@@ -65,7 +67,7 @@ func runWorkloads(o *Options, report *Report) error {
 		return err
 	}
 	for _, load := range o.Workloads {
-		if err = n.run(o, load, report); err != nil {
+		if err = n.run(ctx, o, load, report); err != nil {
 			err = fmt.Errorf("workload %s: %w", load.Name, err)
 			break
 		}
@@ -77,7 +79,7 @@ func runWorkloads(o *Options, report *Report) error {
 }
 
 // run measures one workload.
-func (n *Node) run(o *Options, load Workload, report *Report) error {
+func (n *Node) run(ctx context.Context, o *Options, load Workload, report *Report) error {
 	o.Progress(fmt.Sprintf("%s: signing %d transactions", load.Name, o.Txs))
 	txs, err := o.Transactions(load, o.Txs)
 	if err != nil {
@@ -100,7 +102,7 @@ func (n *Node) run(o *Options, load Workload, report *Report) error {
 		}
 	}
 	for _, workers := range o.Workers {
-		outcome, err := n.Compare(Comparison{
+		outcome, err := n.Compare(ctx, Comparison{
 			Workers: workers,
 			Rounds:  o.Rounds,
 			Sides:   o.Sides,
