@@ -101,13 +101,6 @@ func (w *TrapWorld) send(t Send) sent {
 	return sent{w, tx.Hash(), fmt.Sprintf("candidate %d (%s)", n, describe(tx))}
 }
 
-// in sends a transaction that must be in the block.
-func (w *TrapWorld) in(t Send) sent {
-	s := w.send(t)
-	w.check(func(b *Built) error { _, err := s.receipt(b); return err })
-	return s
-}
-
 // ok sends a transaction that must be in the block and succeed.
 func (w *TrapWorld) ok(t Send) sent { return w.send(t).status(types.ReceiptStatusSuccessful) }
 

@@ -18,6 +18,12 @@ const (
 		caller 0 mstore 0 0 32 0 0 dup6 gas call pop
 		0 0 0 0 5 dup6 gas call pop
 		dup1 extcodesize 0 mstore dup1 balance 32 mstore 64 0 log0 stop`
+
+	// createMaybeEnd creates the init code from word 2 on with the salt of word 0 and, if
+	// word 1 is set, has the child destroy itself.
+	createMaybeEnd = `64 calldatasize sub dup1 64 0 calldatacopy 0 calldataload swap1 0 0 create2
+		32 calldataload iszero @keep jumpi 0 0 32 0 0 dup6 gas call pop
+		keep: dup1 extcodesize 0 mstore 32 0 log0 stop`
 )
 
 func destructTraps() []Trap {
@@ -170,6 +176,23 @@ func destructTraps() []Trap {
 				w.ok(w.call(f, common.Hash{}, init).gas(400_000)).logs(len(code), 5)
 			}
 			w.exists(child, false)
+			w.nonceIs(f, 4)
+		}},
+		{"creation-survives-its-reverted-end", sinceLondon(), func(w *TrapWorld) {
+			// Made and destroyed in a call that is reverted, and then made for good, all in one
+			// transaction.
+			f := w.Contract(addr("maker", 0), createMaybeEnd)
+			try := w.Contract(addr("try", 0), fmt.Sprintf(`calldatasize 0 0 calldatacopy 0 0 calldatasize 0 0 %s gas call pop 0 0 revert`, f))
+			both := w.Contract(addr("both", 0), fmt.Sprintf(`calldatasize 0 0 calldatacopy 0 0 calldatasize 0 0 %s 300000 call pop
+				0 32 mstore 0 0 calldatasize 0 0 %s gas call pop stop`, try, f))
+			code := deployed(endOnWord)
+			init := Deploy(code)
+			for i := range 3 {
+				child := created(f, slotKey(i), init)
+				w.ok(w.call(both, i, 1, init).gas(700_000)).logs(len(code))
+				w.ok(w.call(child)).logs(1)
+				w.codeIs(child, code)
+			}
 			w.nonceIs(f, 4)
 		}},
 		{"visible-within-and-gone-after", sinceLondon(), func(w *TrapWorld) {

@@ -36,6 +36,12 @@ func isolationTraps() []Trap {
 				w.ok(w.call(c)).logs(0)
 			}
 			w.slotIs(c, slotKey(0), 10)
+			// Reverted within the transaction.
+			r := w.Contract(addr("transient", 1), `calldatasize @inner jumpi 5 0 tstore 0 0 32 0 0 address gas call pop 0 tload 0 mstore
+				0 sload 1 add 0 sstore 32 0 log0 stop inner: 6 0 tstore 7 1 tstore 0 0 revert`)
+			for range 4 {
+				w.ok(w.call(r)).logs(5)
+			}
 		}},
 		{"access-list", sinceLondon(), func(w *TrapWorld) {
 			c := w.Contract(addr("price", 0), priceOfSlot)
@@ -151,6 +157,19 @@ func isolationTraps() []Trap {
 			w.exists(ripemd, false)
 			w.balance(identity, big.NewInt(8))
 			w.slotIs(hash, slotKey(0), 4)
+		}},
+		{"touch-of-ripemd-outlives-its-revert", sinceLondon(), func(w *TrapWorld) {
+			// The exception to the rule of EIP-161, made in block 2,675,119 of the main network.
+			// Of all empty accounts it is the only one that a reverted touch removes.
+			w.calm = true
+			ripemd, other := w.lingering(common.Address{19: 3}), w.lingering(common.Address{19: 5})
+			no := w.Contract(addr("no", 0), `0 0 0 0 0 0 calldataload gas call pop 0 0 revert`)
+			for range 2 {
+				w.fails(w.call(no, ripemd))
+				w.fails(w.call(no, other))
+			}
+			w.exists(ripemd, false)
+			w.exists(other, true)
 		}},
 		{"zero-value-calls-and-reverts", sinceLondon(), func(w *TrapWorld) {
 			give := w.Contract(addr("forward", 0), forward)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/core/types"
+	"github.com/ethereum/go-ethereum/crypto"
 	"github.com/ethereum/go-ethereum/params"
 )
 
@@ -233,6 +234,44 @@ func senderTraps() []Trap {
 			}
 			w.nonceIs(c, 1)
 			w.balance(c, ether(1))
+		}},
+		{"dropped-at-admission-leaves-nothing-behind", sinceLondon(), func(w *TrapWorld) {
+			// Executed with success, but too big for what is left of the block.
+			w.s.GasLimit = 5_000_000
+			c := w.Contract(addr("counter", 0), counter)
+			for i := range 5 {
+				w.ok(w.call(c)).logs(2*i + 1)
+				from := w.Rich()
+				refused := Send{From: from, To: &c, Gas: 4_990_000}
+				if w.Optimism() && i%2 == 0 {
+					refused = Send{From: from, To: &c, Conditional: &types.TransactionConditional{BlockNumberMax: new(big.Int)}}
+				}
+				w.out(refused)
+				w.out(Send{From: from, To: &c}) // by its account
+				w.out(Send{From: from, Data: Deploy(deployed(counter))})
+				w.ok(w.call(c)).logs(2*i + 2)
+				w.ok(w.call(crypto.CreateAddress(from, 2))).silent()
+			}
+			w.slotIs(c, slotKey(0), 10)
+		}},
+		{"left-over-of-the-first-list-leaves-nothing-behind", optimismRules(), func(w *TrapWorld) {
+			// The preferred senders' run ends at the DA limit, with more executed already; the run
+			// over all others starts from what is in the block.
+			w.s.MaxDABlockSize = big.NewInt(4000)
+			c := w.Contract(addr("counter", 0), counter)
+			first, huge := w.Rich(), w.Rich()
+			data := make([]byte, 5000)
+			w.rng.Read(data)
+			w.s.Prio = append(w.Accounts(6), first, huge)
+			w.ok(Send{From: first, To: &c}).logs(1)
+			w.out(Send{From: huge, To: &c, Data: data, Gas: 600_000})
+			for _, from := range w.s.Prio[:6] {
+				w.out(Send{From: from, To: &c})
+			}
+			for i := range 6 {
+				w.ok(w.call(c)).logs(i + 2)
+			}
+			w.slotIs(c, slotKey(0), 7)
 		}},
 		{"dropped-authorisations-leave-nothing-behind", sincePrague(), func(w *TrapWorld) {
 			c := w.Contract(addr("tally", 0), tally)

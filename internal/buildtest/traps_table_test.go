@@ -62,7 +62,8 @@ the reverse; EIP-3607 with code set in the block; a dropped transaction leaves n
 			by("short only after L1 or operator fee", "short-after-the-rollup-fees", "attributes-with-other-fees"),
 			by("a speculative failure that becomes valid and the reverse", "speculation-fails-and-then-holds", "speculation-holds-and-then-fails"),
 			by("EIP-3607 with code set in the block", "sender-with-code", "sender-loses-its-code-in-the-block", "sender-gets-a-delegation-in-the-block"),
-			by("a dropped transaction leaves nothing behind", "dropped-leaves-nothing-behind", "dropped-authorisations-leave-nothing-behind"),
+			by("a dropped transaction leaves nothing behind", "dropped-leaves-nothing-behind", "dropped-authorisations-leave-nothing-behind",
+				"dropped-at-admission-leaves-nothing-behind", "left-over-of-the-first-list-leaves-nothing-behind"),
 		}},
 		{"Existence, code, creation", `absent/empty/balance-only/nonce-only for EXTCODEHASH, new-account gas, Exist/Empty;
 CREATE and CREATE2 collisions from two transactions (nonce, code, storage: EIP-7610); deploy, then call / EXTCODECOPY /
@@ -81,7 +82,7 @@ destroy → transfer → CREATE2; SSTORE → destroy → recreate → SLOAD; rev
 			by("beneficiary is itself", "beneficiary-is-itself"),
 			by("pre-Cancun destroy → transfer → CREATE2", "destroyed-paid-and-created-again"),
 			by("SSTORE → destroy → recreate → SLOAD", "destroyed-paid-and-created-again", "slots-of-the-parent-state-end-with-their-account", "destroyed-twice"),
-			by("reverted destroy", "reverted-destroy", "reverted-creation-and-destroy"),
+			by("reverted destroy", "reverted-destroy", "reverted-creation-and-destroy", "creation-survives-its-reverted-end"),
 			by("visible within, gone after", "visible-within-and-gone-after"),
 		}},
 		{"EIP-7702", `delegate, re-delegate, clear across transactions; two transactions sharing an authority; authority is the sender
@@ -115,7 +116,7 @@ inconsistent speculative state is contained and retried; BLOCKHASH from several 
 			by("an infinite loop, out-of-gas or panic on inconsistent speculative state is contained and retried",
 				"endless-loop-on-an-old-state", "out-of-gas-on-an-old-state").and(TestAFaultOfTheDatabaseEndsInTheSequentialBlock),
 			by("BLOCKHASH from several workers").and(TestBlockHashesAreTheSameFromEveryWorker),
-			by("stateful precompiles", "precompiles-and-their-balances"),
+			by("stateful precompiles", "precompiles-and-their-balances", "touch-of-ripemd-outlives-its-revert"),
 		}},
 		{"Engine", `the write set shrinks, grows, or is rewritten equal on re-execution; interrupt in every phase; 0 or 1
 transaction; more workers than transactions; all conflict; a database read error mid-speculation; fallback mid-block.`, []trapLine{

@@ -12,8 +12,8 @@ func TestEveryTrapIsSprungAndTheBlockIsTheSequentialOne(t *testing.T) {
 	seed, ran := caseSeed(), make(map[string]bool)
 	for _, trap := range Traps() {
 		rules := trap.Rules
-		if testing.Short() {
-			rules = rules[:1]
+		if testing.Short() && len(rules) > 2 {
+			rules = []string{rules[0], rules[len(rules)-1]}
 		}
 		for _, rules := range rules {
 			t.Run(trap.Name+"/"+rules, func(t *testing.T) {
