@@ -58,7 +58,7 @@ func choices() map[string][]string {
 	}
 	return map[string][]string{
 		"all":   all,
-		"quick": {"transfers", "erc20", "one-sender", "one-pool"},
+		"quick": {"transfers", "erc20", "mint"},
 		"none":  nil,
 	}
 }
