@@ -119,6 +119,9 @@ func destructTraps() []Trap {
 					w.ok(w.call(c)).logs(41)
 				}
 				w.ok(w.call(c, w.Fresh()))
+				if i > 1 { // there again, but not with its storage: that is no collision
+					w.ok(pay(w.Rich(), c, big.NewInt(9)))
+				}
 				w.ok(w.call(f, salt, init).gas(400_000)).logs(c)
 				w.ok(w.call(c)).logs(1)
 				w.ok(w.call(c)).logs(2)
