@@ -21,12 +21,13 @@ RACED := ./core/... ./miner/... ./params/... ./internal/buildtest
 
 # The linters, pinned. They come through the module proxy, like every dependency.
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GOLANGCI    := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
 # Version: op-geth's release, and ours as its metadata.
 VERSION_FLAGS = $(shell build/version.sh)
 
 .PHONY: help tree patches upgrade forkdiff geth geth-upstream devnet \
-	test conformance unit race differential e2e test-upstream vet lint clean clean-tree
+	test golangci conformance bench unit race differential e2e test-upstream vet lint clean clean-tree
 
 #? help: list the targets
 help:
@@ -43,7 +44,8 @@ geth-upstream:
 
 #? devnet: build geth and run a local chain on it; ARGS="…" are the flags of cmd/devnet
 devnet: geth
-	$(GO) run ./cmd/devnet -geth build/bin/geth $(ARGS)
+	$(GO) build -o build/bin/devnet ./cmd/devnet
+	@exec build/bin/devnet -geth build/bin/geth $(ARGS)
 
 #? tree: lay op-geth out in build/op-geth and apply the patches
 tree:
@@ -78,6 +80,10 @@ lint: tree
 	GOBIN=$(CURDIR)/build/bin $(GO) install $(STATICCHECK)
 	build/bin/staticcheck ./...
 
+#? golangci: golangci-lint, on our packages; no part of 'make test', for it takes minutes to build
+golangci:
+	GOBIN=$(CURDIR)/build/bin $(GO) install $(GOLANGCI)
+	build/bin/golangci-lint run ./...
 
 #? unit: our tests, against op-geth as it is
 unit:
@@ -109,7 +115,13 @@ test-upstream: tree
 
 #? conformance: other people's test data: make conformance TESTS=DIR BLOCKS=DIR (either may be left out)
 conformance:
-	$(GO) run ./cmd/conformance $(if $(TESTS),-tests "$(TESTS)") $(if $(BLOCKS),-blocks "$(BLOCKS)") $(ARGS)
+	$(GO) build -o build/bin/conformance ./cmd/conformance
+	@exec build/bin/conformance $(if $(TESTS),-tests "$(TESTS)") $(if $(BLOCKS),-blocks "$(BLOCKS)") $(ARGS)
+
+#? bench: compare sequential with parallel building; ARGS="…" are the flags of cmd/blockbench
+bench: tree
+	$(GO) build $(PATCHED) -tags patched -o build/bin/blockbench ./cmd/blockbench
+	@exec build/bin/blockbench $(ARGS)
 
 #? clean: remove what was built, but not unexported work in build/op-geth
 clean:
@@ -119,7 +131,3 @@ clean:
 clean-tree:
 	rm -rf build/op-geth build/op-geth.stamp
 
-#? bench: compare sequential with parallel building; ARGS="…" are the flags of cmd/blockbench
-.PHONY: bench
-bench: tree
-	$(GO) run $(PATCHED) -tags patched ./cmd/blockbench $(ARGS)

@@ -163,7 +163,7 @@ func (n *Node) run(cmd *exec.Cmd, config Config) (<-chan endpoints, error) {
 				config.OnLog(r)
 			}
 		})
-		io.Copy(io.Discard, stderr) // after an error: geth must not block on a full pipe
+		_, _ = io.Copy(io.Discard, stderr) // after an error: geth must not block on a full pipe
 		logged <- errors.Join(err, stderr.Close())
 	}()
 	go func() {
