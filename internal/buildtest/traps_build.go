@@ -31,7 +31,8 @@ type Schedule struct {
 	calls    atomic.Int64
 	holding  atomic.Int32 // workers held at the moment
 	holds    atomic.Int32 // left
-	spurious uint64       // of 100 valid executions, how many are thrown away
+	patience time.Duration
+	spurious uint64 // of 100 valid executions, how many are thrown away
 	seed     int64
 }
 
@@ -42,16 +43,22 @@ type lockedRand struct {
 
 const (
 	maxHolds = 20
-	holdTime = 500 * time.Microsecond // with nobody else at work
+	holdTime = 500 * time.Microsecond // with nobody else at work, unless told otherwise
 )
 
 // NewSchedule returns the schedule of a seed.
 func NewSchedule(seed int64, workers, spurious int) *Schedule {
-	s := &Schedule{rngs: make([]lockedRand, workers), spurious: uint64(spurious), seed: seed}
+	s := &Schedule{rngs: make([]lockedRand, workers), spurious: uint64(spurious), patience: holdTime, seed: seed}
 	for i := range s.rngs {
 		s.rngs[i].rng = rand.New(rand.NewSource(seed*1000 + int64(i)))
 	}
 	s.holds.Store(maxHolds)
+	return s
+}
+
+// patient has the schedule hold workers longer, for machines that are busy otherwise.
+func (s *Schedule) patient(times int64) *Schedule {
+	s.patience *= time.Duration(times)
 	return s
 }
 
@@ -70,7 +77,7 @@ func (s *Schedule) Pause(worker int) {
 		return // somebody has to go on
 	}
 	s.holds.Add(-1)
-	for deadline := time.Now().Add(holdTime); s.calls.Load() < now+length && time.Now().Before(deadline); {
+	for deadline := time.Now().Add(s.patience); s.calls.Load() < now+length && time.Now().Before(deadline); {
 		time.Sleep(20 * time.Microsecond)
 	}
 }

@@ -273,6 +273,23 @@ func senderTraps() []Trap {
 			}
 			w.slotIs(c, slotKey(0), 7)
 		}},
+		{"dropped-account-stays-dropped", sincePrague(), func(w *TrapWorld) {
+			// An authorisation makes its next nonce the right one; but it is off the list.
+			c := w.Contract(addr("tally", 0), tally)
+			for i := range 3 {
+				f, poor := w.fund(i)
+				auth := w.Authorize(poor, c, 0)
+				w.ok(w.call(f, 1))
+				w.ok(w.call(f))
+				w.out(pay(poor, w.Fresh(), big.NewInt(1)))
+				w.ok(Send{From: w.Rich(), To: &c, Auths: []types.SetCodeAuthorization{auth}})
+				w.ok(w.call(f, ether(2)))
+				w.ok(w.call(f).gas(300_000)).logs(1)
+				w.out(pay(poor, w.Fresh(), big.NewInt(1)))
+				w.nonceIs(poor, 1)
+				w.balance(poor, new(big.Int).Add(ether(2), common.Big1))
+			}
+		}},
 		{"dropped-authorisations-leave-nothing-behind", sincePrague(), func(w *TrapWorld) {
 			c := w.Contract(addr("tally", 0), tally)
 			for i := range 3 {

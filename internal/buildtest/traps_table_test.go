@@ -63,7 +63,8 @@ the reverse; EIP-3607 with code set in the block; a dropped transaction leaves n
 			by("a speculative failure that becomes valid and the reverse", "speculation-fails-and-then-holds", "speculation-holds-and-then-fails"),
 			by("EIP-3607 with code set in the block", "sender-with-code", "sender-loses-its-code-in-the-block", "sender-gets-a-delegation-in-the-block"),
 			by("a dropped transaction leaves nothing behind", "dropped-leaves-nothing-behind", "dropped-authorisations-leave-nothing-behind",
-				"dropped-at-admission-leaves-nothing-behind", "left-over-of-the-first-list-leaves-nothing-behind"),
+				"dropped-at-admission-leaves-nothing-behind", "left-over-of-the-first-list-leaves-nothing-behind",
+				"dropped-account-stays-dropped"),
 		}},
 		{"Existence, code, creation", `absent/empty/balance-only/nonce-only for EXTCODEHASH, new-account gas, Exist/Empty;
 CREATE and CREATE2 collisions from two transactions (nonce, code, storage: EIP-7610); deploy, then call / EXTCODECOPY /

@@ -95,7 +95,7 @@ func springTrap(t *testing.T, s *Sprung) {
 	}
 	// The schedule depends on the machine: without a conflict it is tried again.
 	for i := s.Seed + 2; reruns == 0 && !s.Calm && i < s.Seed+40; i++ {
-		reruns += again(fmt.Sprintf("held back (schedule %d)", i), attempt{workers: 4, chaos: NewSchedule(i, 4, 0)})
+		reruns += again(fmt.Sprintf("held back (schedule %d)", i), attempt{workers: 4, chaos: NewSchedule(i, 4, 0).patient(i - s.Seed)})
 	}
 	if s.Orderly && reruns > 0 {
 		t.Errorf("%d transactions ran twice, none has a reason to\n%s", reruns, replay(t, s.Seed))
