@@ -11,8 +11,19 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// ErrPanic is returned (wrapped, with the stack) when a Program panicked.
-var ErrPanic = errors.New("panic in parallel execution")
+var (
+	// ErrPanic is returned (wrapped, with the stack) when a Program panicked.
+	ErrPanic = errors.New("panic in parallel execution")
+
+	// ErrBlockedHead is returned (wrapped, with the transactions) when the lowest
+	// uncommitted transaction met an estimate: something was left behind in a register
+	// that should be gone. Waiting for it would be waiting for ever.
+	ErrBlockedHead = errors.New("head of the line is blocked")
+)
+
+func blockedHead(tx, by TxIndex) error {
+	return fmt.Errorf("%w: transaction %d by %d", ErrBlockedHead, tx, by)
+}
 
 // status is where a transaction stands. Only the goroutine that moved it to executing,
 // validating or committing may move it on from there.
@@ -349,6 +360,11 @@ func (s *Scheduler) executed(worker int, tx TxIndex, result Execution) {
 	s.mu.Lock()
 	t := s.task(tx)
 	s.count(worker, t)
+	if result.Blocked != NoTx && t.settled {
+		s.mu.Unlock()
+		s.finish(blockedHead(tx, result.Blocked))
+		return
+	}
 	if result.Blocked != NoTx {
 		s.stats.Blocked++
 		s.wasted += 0.5
@@ -498,7 +514,7 @@ func (s *Scheduler) commitHead(worker int, next Version, settled bool) (more, re
 		case result.Err != nil:
 			return false, reran, result.Err
 		case result.Blocked != NoTx:
-			return false, reran, fmt.Errorf("transaction %d, all below committed, was blocked by %d", next.Tx, result.Blocked)
+			return false, reran, blockedHead(next.Tx, result.Blocked)
 		case result.Readers > next.Tx:
 			defer s.invalidate(worker, next.Tx, result.Readers)
 		}

@@ -518,6 +518,32 @@ func TestAFailureEndsTheRunWithThePrefixCommitted(t *testing.T) {
 	}
 }
 
+// forgetfulProgram leaves the estimate of a dropped transaction behind.
+type forgetfulProgram struct{ *toyProgram }
+
+func (p *forgetfulProgram) Commit(tx TxIndex) (bool, error) {
+	if tx == 20 {
+		p.Abort(tx)
+		p.runs[tx].writes, p.runs[tx].deltas = nil, nil
+		p.head++
+		return true, nil
+	}
+	return p.toyProgram.Commit(tx)
+}
+
+func TestAnEstimateLeftBehindEndsTheRunInsteadOfHangingIt(t *testing.T) {
+	for _, workers := range []int{1, 2, 8} {
+		p := newToyProgram(t, chainOf(100), 1)
+		_, err := NewScheduler(&forgetfulProgram{p}, Config{Workers: workers}).Run(context.Background())
+		if !errors.Is(err, ErrBlockedHead) {
+			t.Fatalf("workers %d: error %v, want ErrBlockedHead", workers, err)
+		}
+		if len(p.log) != 20 {
+			t.Fatalf("workers %d: %d committed, want 20", workers, len(p.log))
+		}
+	}
+}
+
 func TestAPanicAnywhereEndsTheRunWithAnError(t *testing.T) {
 	for _, where := range []string{"execute", "next", "commit", "validate"} {
 		for _, workers := range []int{1, 2, 8} {
