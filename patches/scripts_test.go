@@ -280,8 +280,8 @@ func TestUpgradeToThePinnedReleaseGivesTheSameSeries(t *testing.T) {
 func TestUpgradeStopsAtAConflictAndGoesOnAfterIt(t *testing.T) {
 	c := newCheckout(t)
 	version := pinned(t)
-	name := firstOf(c.series(t, "patches"))
-	c.edit(t, "patches/"+name, someContext, "\n \tRecommit: 3 * time.Second,\n")
+	const name = "0003-eth-add-miner_setParallelThreads.patch" // the one on which none after it builds
+	c.edit(t, "patches/"+name, "\n \t\t}),\n+", "\n \t\t}}),\n+")
 
 	out, ok := c.script(t, "upgrade", version)
 	if ok || !strings.Contains(out, "patches/"+name+" does not apply to op-geth "+version) || !strings.Contains(out, "git am --continue") {
