@@ -10,6 +10,7 @@ import (
 
 func TestEveryTrapIsSprungAndTheBlockIsTheSequentialOne(t *testing.T) {
 	seed, ran := caseSeed(), make(map[string]bool)
+	hard, easy := 0, []string(nil) // blocks in which a transaction ran twice, and those in which one should have
 	for _, trap := range Traps() {
 		rules := trap.Rules
 		if testing.Short() && len(rules) > 2 {
@@ -21,13 +22,24 @@ func TestEveryTrapIsSprungAndTheBlockIsTheSequentialOne(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				springTrap(t, s)
+				reruns := springTrap(t, s)
 				ran[trap.Name] = true
+				switch {
+				case reruns > 0:
+					hard++
+				case !s.Calm:
+					easy = append(easy, trap.Name+"/"+rules)
+				}
 			})
 		}
 	}
 	if t.Failed() || strings.Contains(flag.Lookup("test.run").Value.String(), "/") {
 		return // not all were asked for, or there is worse to say
+	}
+	// A starved machine may run a block's transactions one after the other whatever the
+	// schedule asks for; most blocks must have been hard all the same.
+	if len(easy) > hard/10 {
+		t.Errorf("in %d blocks a transaction ran twice, in %d none did though it should: %v", hard, len(easy), easy)
 	}
 	lines := lessonTable()
 	for _, section := range trapTable() {
@@ -43,8 +55,9 @@ func TestEveryTrapIsSprungAndTheBlockIsTheSequentialOne(t *testing.T) {
 }
 
 // springTrap checks that the sequential block is op-geth's and shows what it should, and
-// that Fill makes the same on good schedules and on bad ones.
-func springTrap(t *testing.T, s *Sprung) {
+// that Fill makes the same on good schedules and on bad ones. It returns how many
+// transactions ran twice on the bad ones.
+func springTrap(t *testing.T, s *Sprung) (reruns int) {
 	n := openNode(t, s.Scenario, "")
 	want, err := n.fill(attempt{workers: Sequential})
 	if err != nil {
@@ -87,7 +100,6 @@ func springTrap(t *testing.T, s *Sprung) {
 		}
 		return reruns
 	}
-	reruns := 0
 	for _, workers := range workerCounts() {
 		again("undisturbed", attempt{workers: workers})
 		reruns += again("held back", attempt{workers: workers, chaos: NewSchedule(s.Seed, workers, 0)})
@@ -100,7 +112,5 @@ func springTrap(t *testing.T, s *Sprung) {
 	if s.Orderly && reruns > 0 {
 		t.Errorf("%d transactions ran twice, none has a reason to\n%s", reruns, replay(t, s.Seed))
 	}
-	if !s.Calm && reruns == 0 {
-		t.Errorf("no transaction ever ran twice: nothing was hard about it\n%s", replay(t, s.Seed))
-	}
+	return reruns
 }
