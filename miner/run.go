@@ -10,9 +10,10 @@ import (
 )
 
 // applyBatch is how many changed accounts are gathered before they are applied to the
-// StateDB: enough that hot accounts go there seldom, few enough that the trie prefetcher
-// has work early and the end of the fill little left to do.
-const applyBatch = 512
+// StateDB: enough that hot accounts go there seldom, few enough that the other workers do
+// not run out of window meanwhile, that the trie prefetcher
+// has work early, and that the end of the fill has little left to do.
+const applyBatch = 128
 
 // position is what a run keeps of one candidate while it is within the window. The
 // footprint's memory serves one candidate after the other.
