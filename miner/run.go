@@ -11,8 +11,8 @@ import (
 
 // applyBatch is how many changed accounts are gathered before they are applied to the
 // StateDB: enough that hot accounts go there seldom, few enough that the other workers do
-// not run out of window meanwhile, that the trie prefetcher
-// has work early, and that the end of the fill has little left to do.
+// not run out of window meanwhile, that the trie prefetcher has work early, and that the
+// end of the fill has little left to do.
 const applyBatch = 128
 
 // position is what a run keeps of one candidate while it is within the window. The

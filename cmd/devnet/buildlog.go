@@ -44,7 +44,11 @@ func (l *buildLog) record(r engineapi.Record) {
 		s.Reexecutions = int(r.Number("reexecutions"))
 		s.ByWorker = workers(r.Text("workers"))
 		s.Fallback = ""
-	case "Parallel block building stopped, filling the rest sequentially":
+	case "Parallel block building stopped, filling the rest sequentially",
+		"Parallel block building not possible, filling the block sequentially",
+		"Parallel block building failed",
+		"Parallel block building panicked",
+		"Parallel block building made a wrong block":
 		s.Fallback = r.Text("err")
 	default:
 		return
