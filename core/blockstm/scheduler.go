@@ -104,7 +104,7 @@ type Scheduler struct {
 const (
 	// maxWindowPerWorker is the default speculation depth. Depth beyond what the workers
 	// have in flight only absorbs differences in length.
-	maxWindowPerWorker = 128
+	maxWindowPerWorker = 32
 
 	// drawBatch is how many transactions are drawn from the stream at a time, at most.
 	drawBatch = 16
