@@ -114,7 +114,7 @@ const (
 
 	// wasteBudget is how many wasted incarnations per commit and worker speculation may
 	// cost before the window gives way.
-	wasteBudget = 0.6
+	wasteBudget = 0.15
 )
 
 // NewScheduler returns a scheduler for one run of the program.
