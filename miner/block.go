@@ -71,7 +71,9 @@ type Request struct {
 	Blob      TxSource      // transactions with blobs
 	Interrupt *atomic.Int32 // non-zero: stop and keep what is committed; may be nil
 
-	Chaos blockstm.Chaos // disturbs the schedule in tests; nil: nothing does
+	Chaos  blockstm.Chaos                          // disturbs the schedule in tests; nil: nothing does
+	Watch  func(blockstm.Program) blockstm.Program // stands between the scheduler and the run, to time it; nil: nothing does
+	Window int                                     // most candidates to speculate ahead; 0: the scheduler's default
 }
 
 // Result tells how a run ended.

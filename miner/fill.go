@@ -51,7 +51,11 @@ func Fill(ctx context.Context, block *Block, req *Request) Result {
 	for range max(req.Threads, 1) {
 		r.workers = append(r.workers, newWorker(block, base))
 	}
-	scheduler := blockstm.NewScheduler(r, blockstm.Config{Workers: len(r.workers), First: base.Next, Chaos: req.Chaos})
+	var program blockstm.Program = r
+	if req.Watch != nil {
+		program = req.Watch(r)
+	}
+	scheduler := blockstm.NewScheduler(program, blockstm.Config{Workers: len(r.workers), First: base.Next, Chaos: req.Chaos, MaxWindow: req.Window})
 	r.positions = make([]position, scheduler.Window())
 
 	ctx, stop := watch(context.WithoutCancel(ctx), req)

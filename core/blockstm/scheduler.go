@@ -54,6 +54,18 @@ type Config struct {
 	MaxWindow int     // speculation depth without conflict; 0: a default
 	First     TxIndex // index of the stream's first transaction
 	Chaos     Chaos   // disturbs the schedule in tests; nil: nothing does
+
+	// Idle makes the place where workers without work wait, under the lock given. A
+	// simulation that decides itself who runs when has one of its own; nil: a sync.Cond.
+	Idle func(lock *sync.Mutex) Idle
+}
+
+// Idle is what the scheduler needs of a sync.Cond. All waiters are woken only once no
+// more work is handed out, and not necessarily with the lock held by the waker.
+type Idle interface {
+	Wait()
+	Signal()
+	Broadcast()
 }
 
 // Chaos lets tests disturb the schedule. Its methods are called at the engine's
@@ -83,7 +95,7 @@ type Scheduler struct {
 	config  Config
 
 	mu      sync.Mutex // guards everything below, and the tasks
-	idle    *sync.Cond // workers that found nothing to do; signalled when there may be more than the signaller takes itself
+	idle    Idle       // workers that found nothing to do; signalled when there may be more than the signaller takes itself
 	parked  int        // workers waiting on idle
 	tasks   []task     // the window, by index modulo its (power of two) length
 	readies []uint64   // bit set of the ready tasks, by position
@@ -133,7 +145,11 @@ func NewScheduler(program Program, config Config) *Scheduler {
 		tail:    config.First,
 		window:  config.MaxWindow,
 	}
-	s.idle = sync.NewCond(&s.mu)
+	if config.Idle != nil {
+		s.idle = config.Idle(&s.mu)
+	} else {
+		s.idle = sync.NewCond(&s.mu)
+	}
 	s.stats.ByWorker = make([]int, config.Workers)
 	return s
 }
