@@ -94,29 +94,6 @@ func compareFill(t *testing.T, n *Node, want *Built, workers int) {
 	}
 }
 
-// honest checks that Fill's own workers made the block.
-func honest(b *Built, workers int) error {
-	committed, executions := 0, 0
-	for _, run := range b.Runs {
-		committed += run.Stats.Committed
-		sum := 0
-		for _, n := range run.Stats.ByWorker {
-			sum += n
-		}
-		if len(run.Stats.ByWorker) > workers || sum != run.Stats.Executions {
-			return fmt.Errorf("stats don't add up: %+v", run.Stats)
-		}
-		executions += sum
-	}
-	if pooled := len(b.Block.Transactions()) - b.Forced; committed != pooled {
-		return fmt.Errorf("stats count %d committed, the block has %d from the pool", committed, pooled)
-	}
-	if executions < committed {
-		return fmt.Errorf("%d executions for %d committed transactions", executions, committed)
-	}
-	return nil
-}
-
 func TestTheReferenceSealsTheBlockThatOpGethSeals(t *testing.T) {
 	forEachCase(t, func(t *testing.T, n *Node) {
 		want := buildReference(t, n)

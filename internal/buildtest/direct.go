@@ -31,6 +31,7 @@ type Built struct {
 	Runs     []miner.Result // of Fill, one for each pair of lists; none if sequential
 	Signal   int32          // interrupt that ended the build
 	Forced   int            // transactions that are not from the pool
+	Dropped  map[string]int // by Reference, by the reason
 }
 
 // Build builds the scenario's block by Fill with that many workers, or by Reference if
@@ -41,7 +42,7 @@ func (n *Node) Build(threads int, interrupt *atomic.Int32) (*Built, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := &Built{Forced: len(b.Txs)}
+	out := &Built{Forced: len(b.Txs), Dropped: make(map[string]int)}
 	lists, err := n.lists(b.Header)
 	if err != nil {
 		return nil, err
@@ -54,12 +55,12 @@ func (n *Node) Build(threads int, interrupt *atomic.Int32) (*Built, error) {
 			Limits: miner.Limits{
 				MaxBlobs:       func() int { return eip4844.MaxBlobsPerBlock(b.Config, b.Header.Time) },
 				MaxDABlockSize: n.Scenario.MaxDABlockSize,
-				MaxSize:        maxBlockSize,
+				MaxSize:        n.Scenario.maxSize(),
 			},
 			Interrupt: interrupt,
 		}
 		if threads == Sequential {
-			out.Signal = Reference(b, req)
+			out.Signal = reference(b, req, out.Dropped)
 		} else {
 			res := miner.Fill(context.Background(), b, req)
 			out.Runs = append(out.Runs, res)

@@ -73,19 +73,6 @@ func checkPrefix(n *Node, want, got *Built, replays map[int]*Built) error {
 	return diffReceipts(again, got, true)
 }
 
-// settle waits until no more goroutines run than before.
-func settle(before int) error {
-	deadline := time.Now().Add(2 * time.Second)
-	for runtime.NumGoroutine() > before {
-		if time.Now().After(deadline) {
-			stacks := make([]byte, 1<<16)
-			return fmt.Errorf("%d goroutines left over:\n%s", runtime.NumGoroutine()-before, stacks[:runtime.Stack(stacks, true)])
-		}
-		time.Sleep(time.Millisecond)
-	}
-	return nil
-}
-
 func TestAnInterruptLeavesAValidPrefixAtOnceAndNoGoroutine(t *testing.T) {
 	scenarios := make(map[string]func(int64) (*Scenario, error))
 	scenarios["long-running"] = longRunning

@@ -25,13 +25,23 @@ const (
 	lastDropped                // dropped, and nothing else enters either
 )
 
-var errBlobLimit = errors.New("no blob space left")
+var (
+	errBlobLimit   = errors.New("no blob space left")
+	errConditional = errors.New("a condition does not hold")
+	errInterop     = errors.New("interop failsafe")
+)
 
 // Reference extends the block by transactions from the request's lists, one after the
 // other. It follows the checks of op-geth's commitTransactions in their order and is what
 // miner.Fill is compared with. It returns the interrupt signal that ended the run, or 0.
 func Reference(block *miner.Block, req *miner.Request) int32 {
-	r := &reference{
+	return reference(block, req, make(map[string]int))
+}
+
+// reference is Reference, and counts what it leaves out, by the reason.
+func reference(block *miner.Block, req *miner.Request, left map[string]int) int32 {
+	r := &referenceRun{
+		left:  left,
 		Block: block,
 		lim:   req.Limits,
 		da:    new(big.Int),
@@ -72,29 +82,36 @@ func Reference(block *miner.Block, req *miner.Request) int32 {
 	}
 }
 
-type reference struct {
+type referenceRun struct {
 	*miner.Block
-	lim miner.Limits
-	evm *vm.EVM
-	da  *big.Int // estimated DA bytes of this run so far
+	lim  miner.Limits
+	evm  *vm.EVM
+	da   *big.Int       // estimated DA bytes of this run so far
+	left map[string]int // candidates left out, by the reason
 }
 
-func (r *reference) jovian() bool { return r.Config.IsJovian(r.Header.Time) }
+// leave counts a candidate that is left out.
+func (r *referenceRun) leave(reason string, v verdict) verdict {
+	r.left[reason]++
+	return v
+}
 
-func (r *reference) footprintLeft() uint64 { return r.Header.GasLimit - *r.Header.BlobGasUsed }
+func (r *referenceRun) jovian() bool { return r.Config.IsJovian(r.Header.Time) }
 
-func (r *reference) offer(ltx *txpool.LazyTransaction) verdict {
+func (r *referenceRun) footprintLeft() uint64 { return r.Header.GasLimit - *r.Header.BlobGasUsed }
+
+func (r *referenceRun) offer(ltx *txpool.LazyTransaction) verdict {
 	if r.GasPool.Gas() < ltx.Gas {
-		return dropped
+		return r.leave("gas", dropped)
 	}
 	if r.Config.IsCancun(r.Header.Number, r.Header.Time) && r.lim.MaxBlobs()-r.Blobs < int(ltx.BlobGas/params.BlobTxBlobGasPerBlob) {
-		return dropped
+		return r.leave("blobs", dropped)
 	}
 	var footprint uint64
 	if r.jovian() {
 		footprint = ltx.DABytes.Uint64() * uint64(r.DAFootprintGasScalar)
 		if r.footprintLeft() < footprint {
-			return dropped
+			return r.leave("DA footprint", dropped)
 		}
 	}
 	daAfter := new(big.Int)
@@ -102,20 +119,20 @@ func (r *reference) offer(ltx *txpool.LazyTransaction) verdict {
 		daAfter.Add(r.da, ltx.DABytes)
 		if daAfter.Cmp(limit) > 0 {
 			if new(big.Int).Sub(limit, daAfter).Cmp(types.MinTransactionSize) < 0 {
-				return lastDropped
+				return r.leave("DA size", lastDropped)
 			}
-			return dropped
+			return r.leave("DA size", dropped)
 		}
 	}
 	tx := ltx.Resolve()
 	if tx == nil {
-		return dropped
+		return r.leave("evicted", dropped)
 	}
 	if r.Size+tx.Size() >= r.lim.MaxSize {
-		return blockIsFull
+		return r.leave("block size", blockIsFull)
 	}
 	if tx.Protected() && !r.Config.IsEIP155(r.Header.Number) {
-		return dropped
+		return r.leave("replay protection", dropped)
 	}
 	switch err := r.commit(tx); {
 	case err == nil:
@@ -125,15 +142,40 @@ func (r *reference) offer(ltx *txpool.LazyTransaction) verdict {
 		}
 		return included
 	case errors.Is(err, core.ErrNonceTooLow):
-		return skipped
+		return r.leave(reason(err), skipped)
 	default:
-		return dropped
+		return r.leave(reason(err), dropped)
 	}
+}
+
+// reason names why a transaction was refused.
+func reason(err error) string {
+	for name, kind := range map[string]error{
+		"nonce too low":   core.ErrNonceTooLow,
+		"nonce too high":  core.ErrNonceTooHigh,
+		"funds":           core.ErrInsufficientFunds,
+		"funds for value": core.ErrInsufficientFundsForTransfer,
+		"intrinsic gas":   core.ErrIntrinsicGas,
+		"data gas floor":  core.ErrFloorDataGas,
+		"sender has code": core.ErrSenderNoEOA,
+		"fee cap":         core.ErrFeeCapTooLow,
+		"tip above cap":   core.ErrTipAboveFeeCap,
+		"authorisations":  core.ErrEmptyAuthList,
+		"init code size":  vm.ErrMaxInitCodeSizeExceeded,
+		"blobs":           errBlobLimit,
+		"conditional":     errConditional,
+		"interop":         errInterop,
+	} {
+		if errors.Is(err, kind) {
+			return name
+		}
+	}
+	return "other"
 }
 
 // Apply runs one transaction on the block's state, as forced transactions are.
 func Apply(block *miner.Block, tx *types.Transaction) error {
-	r := &reference{
+	r := &referenceRun{
 		Block: block,
 		evm: vm.NewEVM(core.NewEVMBlockContext(block.Header, block.Chain, &block.Coinbase, block.Config, block.State),
 			block.State, block.Config, vm.Config{}),
@@ -143,10 +185,10 @@ func Apply(block *miner.Block, tx *types.Transaction) error {
 
 // commit runs the transaction and puts it into the block, or leaves no trace of it but
 // the rejected mark.
-func (r *reference) commit(tx *types.Transaction) error {
+func (r *referenceRun) commit(tx *types.Transaction) error {
 	if len(interoptypes.TxToInteropAccessList(tx)) > 0 && r.lim.Failsafe != nil && r.lim.Failsafe() {
 		tx.SetRejected()
-		return errors.New("interop failsafe")
+		return errInterop
 	}
 	var sidecar *types.BlobTxSidecar
 	if tx.Type() == types.BlobTxType {
@@ -161,7 +203,7 @@ func (r *reference) commit(tx *types.Transaction) error {
 		}
 		if err != nil {
 			tx.SetRejected()
-			return err
+			return errors.Join(errConditional, err)
 		}
 	}
 	r.State.SetTxContext(tx.Hash(), r.TxCount)

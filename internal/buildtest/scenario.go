@@ -27,6 +27,7 @@ type Scenario struct {
 
 	MaxDATxSize    *big.Int // as miner_setMaxDASize sets them; nil: unlimited
 	MaxDABlockSize *big.Int
+	MaxSize        uint64 // bytes that the block stays below; 0: what op-geth has, and can't be told
 
 	// What the sequential block must look like for the scenario to mean anything.
 	MinIncluded int
@@ -126,6 +127,14 @@ func passes(tx *types.Transaction, filter txpool.PendingFilter) bool {
 		return tx.BlobTxSidecar() != nil && tx.BlobTxSidecar().Version == filter.BlobVersion
 	}
 	return filter.MaxDATxSize == nil || tx.RollupCostData().EstimatedDASize().Cmp(filter.MaxDATxSize) <= 0
+}
+
+// maxSize returns what the block's size stays below, bytes.
+func (s *Scenario) maxSize() uint64 {
+	if s.MaxSize > 0 {
+		return s.MaxSize
+	}
+	return maxBlockSize
 }
 
 // genesis returns the parent block's specification.

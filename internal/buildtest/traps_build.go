@@ -118,7 +118,7 @@ func (n *Node) fill(a attempt) (*Built, error) {
 
 // fillBlock fills a block that is begun.
 func (n *Node) fillBlock(b *miner.Block, a attempt) (*Built, error) {
-	out := &Built{Forced: len(b.Txs), State: b.State}
+	out := &Built{Forced: len(b.Txs), State: b.State, Dropped: make(map[string]int)}
 	lists, err := n.untipped(b)
 	if err != nil {
 		return nil, err
@@ -126,7 +126,7 @@ func (n *Node) fillBlock(b *miner.Block, a attempt) (*Built, error) {
 	for _, pair := range lists {
 		req := n.request(b, pair, a)
 		if a.workers == Sequential {
-			out.Signal = Reference(b, req)
+			out.Signal = reference(b, req, out.Dropped)
 		} else {
 			res := miner.Fill(context.Background(), b, req)
 			out.Runs = append(out.Runs, res)
@@ -157,7 +157,7 @@ func (n *Node) request(b *miner.Block, pair [2]map[common.Address][]*txpool.Lazy
 		Limits: miner.Limits{
 			MaxBlobs:       func() int { return eip4844.MaxBlobsPerBlock(b.Config, b.Header.Time) },
 			MaxDABlockSize: n.Scenario.MaxDABlockSize,
-			MaxSize:        maxBlockSize,
+			MaxSize:        n.Scenario.maxSize(),
 		},
 		Interrupt: a.interrupt,
 		Chaos:     a.chaos,
