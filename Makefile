@@ -11,7 +11,7 @@ PATCHED  := -modfile=build/patched.mod
 
 # The packages of op-geth that a patch touches, and those whose tests must stay green.
 HOOKED          := $(addprefix $(UPSTREAM)/,miner eth eth/ethconfig internal/web3ext cmd/utils cmd/geth)
-UPSTREAM_SUITES := $(addprefix $(UPSTREAM)/,miner eth/catalyst eth/ethconfig cmd/geth core/state)
+UPSTREAM_SUITES := $(addprefix $(UPSTREAM)/,miner eth eth/catalyst eth/ethconfig core core/state core/vm internal/ethapi cmd/geth)
 
 # Those that build blocks: they run once more with parallel building as the default.
 PARALLEL_SUITES := $(addprefix $(UPSTREAM)/,miner eth/catalyst)
@@ -27,7 +27,7 @@ GOLANGCI    := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 VERSION_FLAGS = $(shell build/version.sh)
 
 .PHONY: help tree patches upgrade forkdiff geth geth-upstream devnet \
-	test golangci conformance bench unit race differential e2e test-upstream vet lint clean clean-tree
+	test golangci conformance replay bench unit race differential e2e test-upstream vet lint clean clean-tree
 
 #? help: list the targets
 help:
@@ -117,6 +117,11 @@ test-upstream: tree
 conformance:
 	$(GO) build -o build/bin/conformance ./cmd/conformance
 	@exec build/bin/conformance $(if $(TESTS),-tests "$(TESTS)") $(if $(BLOCKS),-blocks "$(BLOCKS)") $(ARGS)
+
+#? replay: a block that --miner.parallel-verify has written down, again: make replay DUMP=FILE
+replay:
+	$(GO) build -o build/bin/replay ./cmd/replay
+	@exec build/bin/replay $(ARGS) "$(DUMP)"
 
 #? bench: compare sequential with parallel building; ARGS="…" are the flags of cmd/blockbench
 bench: tree

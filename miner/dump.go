@@ -10,17 +10,19 @@ import (
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/common/hexutil"
 	"github.com/ethereum/go-ethereum/core/types"
+	"github.com/ethereum/go-ethereum/params"
 	"github.com/ethereum/go-ethereum/trie"
 
-	"github.com/op-geth-parallel/op-geth-parallel/params"
+	pstate "github.com/op-geth-parallel/op-geth-parallel/core/state"
+	settings "github.com/op-geth-parallel/op-geth-parallel/params"
 )
 
-// Dump is a block that sequential execution did not confirm, as it is written down: with
-// the parent's state, which a node that has the parent can give, all that is needed to
-// execute it again.
+// Dump is a block that sequential execution did not confirm, as it is written down, with
+// all that is needed to build and execute it again without the node it comes from.
 type Dump struct {
 	Version      string            `json:"version"` // ours
 	Reason       string            `json:"reason"`
+	Incomplete   string            `json:"incomplete,omitempty"` // why what follows Sequential is not all there
 	Number       uint64            `json:"number"`
 	ParentHash   common.Hash       `json:"parentHash"`
 	Header       *types.Header     `json:"header"` // as the parallel builder sealed it
@@ -28,6 +30,38 @@ type Dump struct {
 	Withdrawals  types.Withdrawals `json:"withdrawals"`
 	Parallel     *DumpedOutcome    `json:"parallel"`
 	Sequential   *DumpedOutcome    `json:"sequential"` // null: the execution failed
+
+	Differences []pstate.Difference `json:"differences"` // between the two outcomes
+	Misread     []pstate.Difference `json:"misread"`     // of the parent state, by the parallel builder
+	Runs        []DumpedRun         `json:"runs"`        // how the block was filled, in order
+
+	Config      *params.ChainConfig    `json:"config"`
+	Parent      *types.Header          `json:"parent"`
+	BlockHashes map[uint64]common.Hash `json:"blockHashes"` // what BLOCKHASH can ask for
+	Pre         types.GenesisAlloc     `json:"pre"`         // what any execution read of the parent state
+}
+
+// DumpedRun is one run of the parallel builder over the block.
+type DumpedRun struct {
+	Threads        int               `json:"threads"`
+	Seed           *int64            `json:"seed"` // of a disturbed schedule; null: it was not disturbed
+	Candidates     []DumpedCandidate `json:"candidates"`
+	MaxDABlockSize *hexutil.Big      `json:"maxDABlockSize"`
+	MaxSize        hexutil.Uint64    `json:"maxSize"`
+	Committed      int               `json:"committed"`
+	Executions     int               `json:"executions"`
+	Reexecutions   int               `json:"reexecutions"`
+	ByWorker       []int             `json:"byWorker"`
+	Interrupt      int32             `json:"interrupt"`
+	Fallback       string            `json:"fallback,omitempty"`
+}
+
+// DumpedCandidate is a transaction that was offered to the block, in the order in which
+// the builder took them from the pool.
+type DumpedCandidate struct {
+	Tx          hexutil.Bytes                 `json:"tx"` // without sidecar
+	DABytes     *hexutil.Big                  `json:"daBytes"`
+	Conditional *types.TransactionConditional `json:"conditional,omitempty"`
 }
 
 // DumpedOutcome is what executing a dumped block has given.
@@ -41,7 +75,7 @@ type DumpedOutcome struct {
 func newDump(sealed *Sealed, again outcomeAgain, reason error) *Dump {
 	block := sealed.Block
 	d := &Dump{
-		Version:      params.Version,
+		Version:      settings.Version,
 		Reason:       reason.Error(),
 		Number:       block.NumberU64(),
 		ParentHash:   block.ParentHash(),

@@ -26,9 +26,11 @@ var (
 const interruptPoll = time.Millisecond
 
 // PrepareState returns a state equal to db, which must be the unmodified state of root,
-// whose base reads the workers of a later Fill can share.
+// whose base reads the workers of a later Fill can share, and whose database remembers how
+// its block was filled, for Verify.
 func PrepareState(root common.Hash, db *state.StateDB) (*state.StateDB, error) {
-	return pstate.Prepare(root, db)
+	plain, _ := untrailed(db.Database())
+	return state.NewWithReader(root, &trailedDatabase{plain, new(trail)}, pstate.NewBase(db.Reader()))
 }
 
 // Fill extends the block by transactions from the request's lists, in parallel. When it
@@ -79,6 +81,8 @@ func Fill(ctx context.Context, block *Block, req *Request) Result {
 	case req.Interrupt != nil:
 		result.Interrupt = req.Interrupt.Load()
 	}
+	_, trail := untrailed(block.State.Database())
+	trail.note(block, req, r, &result)
 	return result
 }
 

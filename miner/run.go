@@ -31,12 +31,13 @@ type run struct {
 	workers   []*worker
 	interrupt *atomic.Int32 // may be nil
 
-	positions []position // by index modulo its (power of two) length
-	drawn     blockstm.TxIndex
-	head      blockstm.TxIndex // commits so far; the ordered commit's
-	committed int              // candidates in the block; the ordered commit's
-	signal    int32            // what interrupted the run; the ordered commit's
-	torn      bool             // a commit has begun and not ended; the ordered commit's
+	positions  []position       // by index modulo its (power of two) length
+	candidates []trailCandidate // all that were drawn
+	drawn      blockstm.TxIndex
+	head       blockstm.TxIndex // commits so far; the ordered commit's
+	committed  int              // candidates in the block; the ordered commit's
+	signal     int32            // what interrupted the run; the ordered commit's
+	torn       bool             // a commit has begun and not ended; the ordered commit's
 
 	cancelled atomic.Bool
 }
@@ -53,6 +54,9 @@ func (r *run) Next(tx blockstm.TxIndex) (blockstm.TxIndex, bool) {
 	}
 	p := r.position(tx)
 	p.candidate, p.outcome = c, outcome{}
+	if c.tx != nil {
+		r.candidates = append(r.candidates, trailCandidate{c.tx, c.lazy.DABytes})
+	}
 	r.drawn = tx + 1
 	return before, true
 }

@@ -22,7 +22,7 @@ var ErrUnverified = errors.New("block not confirmed by sequential execution")
 type Sealed struct {
 	Block    *types.Block
 	Receipts types.Receipts
-	Parent   state.Database // where the parent's state is
+	Parent   state.Database // where the parent's state is: that of the block's StateDB
 }
 
 // Verify executes the block again, sequentially, from a state of the parent that shares
@@ -40,11 +40,15 @@ func Verify(ctx context.Context, chain *core.BlockChain, sealed *Sealed, dir str
 	if dir == "" || ctx.Err() != nil {
 		return err
 	}
-	path, failure := newDump(sealed, again, err).write(dir)
+	dump := newDump(sealed, again, err)
+	if failure := dump.explain(ctx, chain, sealed); failure != nil {
+		dump.Incomplete = failure.Error()
+	}
+	path, failure := dump.write(dir)
 	if failure != nil {
 		return fmt.Errorf("%w (writing it down failed: %w)", err, failure)
 	}
-	return fmt.Errorf("%w (written to %s)", err, path)
+	return fmt.Errorf("%w (written to %s)%s", err, path, dump.headline())
 }
 
 // outcomeAgain is what executing a block again has given, as far as it went.
@@ -72,7 +76,8 @@ func reexecute(ctx context.Context, chain *core.BlockChain, sealed *Sealed) (aga
 	case err != nil:
 		return again, fmt.Errorf("body: %w", err)
 	}
-	db, err := state.New(parent.Root, sealed.Parent)
+	where, _ := untrailed(sealed.Parent)
+	db, err := state.New(parent.Root, where)
 	if err != nil {
 		return again, fmt.Errorf("state of its parent: %w", err)
 	}

@@ -53,12 +53,6 @@ func NewBase(reader state.Reader) *Base {
 	return b
 }
 
-// Prepare returns the state of root, as db, which must be unmodified, but with a Base
-// for a reader.
-func Prepare(root common.Hash, db *state.StateDB) (*state.StateDB, error) {
-	return state.NewWithReader(root, db.Database(), NewBase(db.Reader()))
-}
-
 // Attach tells the base which StateDB it is the reader of, at the moment when the
 // parallel part of the block begins. Everything that the StateDB has read so far takes
 // its present value from there. Later calls do nothing.

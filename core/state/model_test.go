@@ -236,7 +236,7 @@ func checkScripts(t *testing.T, seed uint64, cancun bool) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := Prepare(root, plain)
+	got, err := state.NewWithReader(root, db, NewBase(plain.Reader()))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -56,6 +56,9 @@ func NewSchedule(seed int64, workers, spurious int) *Schedule {
 	return s
 }
 
+// Seed returns the schedule's seed.
+func (s *Schedule) Seed() int64 { return s.seed }
+
 // patient has the schedule hold workers longer, for machines that are busy otherwise.
 func (s *Schedule) patient(times int64) *Schedule {
 	s.patience *= time.Duration(times)

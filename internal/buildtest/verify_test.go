@@ -34,6 +34,15 @@ type lie struct {
 	storage func(addr common.Address, value common.Hash) common.Hash
 }
 
+// richerBy is a lie that only the state root shows.
+func richerBy(who common.Address, wei uint64) lie {
+	return lie{name: "a balance that only the state root shows", account: func(addr common.Address, a *types.StateAccount) {
+		if addr == who {
+			a.Balance = new(uint256.Int).AddUint64(a.Balance, wei)
+		}
+	}}
+}
+
 // lyingReader reads what the lie makes of the state.
 type lyingReader struct {
 	state.Reader
@@ -94,11 +103,7 @@ func TestAWrongParallelBlockIsReplacedByTheSequentialOneAndWrittenDown(t *testin
 	want := buildReference(t, n)
 	const threads = 4
 	for _, l := range []lie{
-		{name: "a balance that only the state root shows", account: func(addr common.Address, a *types.StateAccount) {
-			if addr == payee {
-				a.Balance = new(uint256.Int).AddUint64(a.Balance, 1)
-			}
-		}},
+		richerBy(payee, 1),
 		{name: "a slot", storage: func(addr common.Address, value common.Hash) common.Hash {
 			if addr == counts {
 				return common.Hash{}

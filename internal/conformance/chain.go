@@ -5,6 +5,8 @@ import (
 
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/consensus"
+	"github.com/ethereum/go-ethereum/consensus/beacon"
+	"github.com/ethereum/go-ethereum/consensus/ethash"
 	"github.com/ethereum/go-ethereum/core/types"
 	"github.com/ethereum/go-ethereum/crypto"
 	"github.com/ethereum/go-ethereum/params"
@@ -26,7 +28,7 @@ func (c *chain) GetHeader(_ common.Hash, number uint64) *types.Header {
 }
 
 func (c *chain) Config() *params.ChainConfig               { return c.config }
-func (c *chain) Engine() consensus.Engine                  { return nil }
+func (c *chain) Engine() consensus.Engine                  { return beacon.New(ethash.NewFaker()) }
 func (c *chain) CurrentHeader() *types.Header              { return nil }
 func (c *chain) GetHeaderByNumber(uint64) *types.Header    { return nil }
 func (c *chain) GetHeaderByHash(common.Hash) *types.Header { return nil }
