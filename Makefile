@@ -28,6 +28,7 @@ VERSION_FLAGS = $(shell build/version.sh)
 
 .PHONY: help tree patches upgrade forkdiff geth geth-upstream devnet \
 	test golangci conformance replay bench unit race differential e2e test-upstream vet lint clean clean-tree
+.PHONY: upgrade-try release release-check
 
 #? help: list the targets
 help:
@@ -59,9 +60,22 @@ patches: tree
 upgrade:
 	@build/upgrade.sh $(VERSION)
 
-#? forkdiff: print the whole difference to op-geth, and its size
+#? forkdiff: the whole difference to op-geth, by intent, as a page: build/forkdiff.html
 forkdiff: tree
-	@build/forkdiff.sh
+	@build/forkdiff.sh --size
+	@$(GO) run ./cmd/forkdiff $(ARGS)
+
+#? upgrade-try: build and test what 'make upgrade' has made, without moving the project
+upgrade-try:
+	@build/upgrade-try.sh $(VERSION)
+
+#? release: linux binaries with checksums in build/release; ARCH="amd64 arm64" chooses
+release:
+	@build/release.sh $(ARCH)
+
+#? release-check: build the release twice, in different directories, and compare the bytes
+release-check:
+	@build/release-check.sh $(ARCH)
 
 #? test: everything below, as CI runs it
 test: vet lint unit race differential e2e test-upstream

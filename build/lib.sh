@@ -54,6 +54,9 @@ export_series() {
 		--no-renames -o "$(cd "$3" && pwd)" "$2"
 }
 
+# body PATCH: its changed lines, without where they are and which blobs they are of.
+body() { sed '1,/^diff --git /d; /^index /d; s/^@@ .*/@@/' "$1"; }
+
 # series_hash: what the tree is made of.
 series_hash() {
 	{ pinned_version; cat patches/*.patch build/lib.sh build/tree.sh; } | git hash-object --stdin

@@ -7,7 +7,13 @@ ours=$(sed -n 's/^const Version = "\(.*\)"$/\1/p' params/version.go)
 [ -n "$ours" ] || die "params/version.go holds no Version"
 
 printf -- '-X %s/version.gitTag=%s-parallel.%s' $UPSTREAM "$(pinned_version)" "$ours"
+# Where there is no history, as in a container's build context, COMMIT and DATE say it.
 if commit=$(git rev-parse HEAD 2>/dev/null); then
-	printf -- ' -X %s/internal/version.gitCommit=%s' $UPSTREAM "$commit"
-	printf -- ' -X %s/internal/version.gitDate=%s\n' $UPSTREAM "$(git log -1 --format=%cd --date=format:%Y%m%d)"
+	date=$(git log -1 --format=%cd --date=format:%Y%m%d)
+else
+	commit=${COMMIT:-} date=${DATE:-}
 fi
+if [ -n "$commit" ]; then
+	printf -- ' -X %s/internal/version.gitCommit=%s -X %s/internal/version.gitDate=%s' $UPSTREAM "$commit" $UPSTREAM "$date"
+fi
+echo
