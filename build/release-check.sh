@@ -11,7 +11,7 @@ trap 'exit 130' INT TERM
 for name in first a/rather/different/second; do
 	dir=$scratch/$name/checkout
 	mkdir -p "$scratch/$name"
-	git clone -q --no-hardlinks "$here" "$dir"
+	git -c advice.detachedHead=false clone -q --no-hardlinks "$here" "$dir"
 	(cd "$dir" && GOCACHE=$scratch/$name/cache build/release.sh "$@" >/dev/null)
 	cp "$dir/build/release/SHA256SUMS" "$scratch/$(basename "$name").sums"
 	rm -rf "$scratch/${name:?}/cache"

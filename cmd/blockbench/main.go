@@ -21,14 +21,9 @@ import (
 	"time"
 
 	"github.com/op-geth-parallel/op-geth-parallel/internal/bench"
+	"github.com/op-geth-parallel/op-geth-parallel/internal/cli"
 	"github.com/op-geth-parallel/op-geth-parallel/internal/workload"
 	"github.com/op-geth-parallel/op-geth-parallel/params"
-)
-
-// Exit codes besides 0.
-const (
-	exitFailure = 1
-	exitUsage   = 2
 )
 
 // settings are what the flags say.
@@ -38,22 +33,26 @@ type settings struct {
 	cpuProfile, memProfile string
 }
 
-const examples = `
-Examples:
+// command is what -help says besides the flags.
+func command() *cli.Command {
+	return &cli.Command{
+		Name:  "blockbench",
+		About: "Measures how much sooner blocks are ready when they are built in parallel.",
+		Examples: `
   blockbench -workloads quick -workers 2
         some seconds
   blockbench -accounts 1000000 -json bench.json -html bench.html
         everything, on a million accounts
   blockbench -workloads erc20 -workers 2 -sides parallel -rounds 40 -cpuprofile erc20.prof
         a profile of the parallel side
-`
+`}
+}
 
 // parse reads the command line. Its errors name the flag, the value and what is allowed.
 func parse(args []string, usage io.Writer) (*settings, error) {
 	s := &settings{}
 	var loads, workers, setting, sides, blocks string
 	flags := flag.NewFlagSet("blockbench", flag.ContinueOnError)
-	flags.SetOutput(usage)
 	flags.StringVar(&loads, "workloads", "all", "`list` of workloads: all, quick, none, names")
 	flags.StringVar(&blocks, "blocks", "", "`directory` of blocks of real chains, which adds the workload fixtures: filling only, always in memory")
 	flags.StringVar(&workers, "workers", "1,2,4,8", "`list` of numbers of workers; 1 is the parallel path with a single worker")
@@ -74,20 +73,10 @@ func parse(args []string, usage io.Writer) (*settings, error) {
 	flags.StringVar(&s.html, "html", "", "`file` to write a report with plots to; it also shows what the workers did, on the first workload")
 	flags.StringVar(&s.cpuProfile, "cpuprofile", "", "`file` for a CPU profile; its label \"threads\" tells the sides apart")
 	flags.StringVar(&s.memProfile, "memprofile", "", "`file` for a profile of allocations")
-	flags.Usage = func() {
-		fmt.Fprintf(usage, "Measures sequential against parallel block building.\n\nUsage: blockbench [flags]\n\n")
-		flags.PrintDefaults()
-		fmt.Fprintf(usage, "\nWorkloads:\n")
-		for _, w := range bench.Workloads() {
-			fmt.Fprintf(usage, "  %-14s %s\n", w.Name, w.About)
-		}
-		fmt.Fprint(usage, examples)
-	}
-	if err := flags.Parse(args); err != nil {
+	help := command()
+	help.More = workloadList()
+	if err := help.Parse(flags, args, usage); err != nil {
 		return nil, err
-	}
-	if flags.NArg() > 0 {
-		return nil, fmt.Errorf("argument %q is not a flag, allowed are only flags", flags.Arg(0))
 	}
 	var err error
 	var fixtures bool
@@ -141,22 +130,28 @@ func parse(args []string, usage io.Writer) (*settings, error) {
 	return s, nil
 }
 
+// workloadList is the part of the help that names the workloads.
+func workloadList() string {
+	var text strings.Builder
+	text.WriteString("Workloads:\n")
+	for _, w := range bench.Workloads() {
+		fmt.Fprintf(&text, "  %-14s %s\n", w.Name, w.About)
+	}
+	return text.String()
+}
+
 func main() {
-	s, err := parse(os.Args[1:], os.Stderr)
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-		os.Exit(0)
-	case err != nil:
-		fmt.Fprintln(os.Stderr, "blockbench:", err)
-		os.Exit(exitUsage)
+	s, err := parse(os.Args[1:], os.Stdout)
+	if err != nil {
+		os.Exit(command().Complain(err, os.Stderr))
 	}
 	if !bench.Patched {
 		fmt.Fprintln(os.Stderr, "blockbench: this build uses op-geth without the parallel builder.\nUse 'make bench ARGS=\"…\"', or, after 'make tree':\n\n\tgo run -modfile=build/patched.mod -tags patched ./cmd/blockbench …")
-		os.Exit(exitFailure)
+		os.Exit(cli.Failure)
 	}
 	if err := run(s); err != nil {
 		fmt.Fprintln(os.Stderr, "blockbench:", err)
-		os.Exit(exitFailure)
+		os.Exit(cli.Failure)
 	}
 }
 

@@ -5,6 +5,8 @@ import (
 	"io"
 	"os"
 	"time"
+
+	"github.com/op-geth-parallel/op-geth-parallel/internal/cli"
 )
 
 // progress tells what is going on: on a terminal in a line that it overwrites, elsewhere
@@ -20,8 +22,7 @@ type progress struct {
 const seldom = 5 * time.Second
 
 func newProgress(out *os.File) *progress {
-	info, err := out.Stat()
-	return &progress{out: out, begin: time.Now(), terminal: err == nil && info.Mode()&os.ModeCharDevice != 0}
+	return &progress{out: out, begin: time.Now(), terminal: cli.Terminal(out)}
 }
 
 func (p *progress) show(text string) {

@@ -16,27 +16,26 @@ import (
 
 	"github.com/ethereum/go-ethereum/log"
 
+	"github.com/op-geth-parallel/op-geth-parallel/internal/cli"
 	"github.com/op-geth-parallel/op-geth-parallel/internal/conformance"
 )
 
-const usage = `conformance runs test data of others through the parallel block builder.
-
-usage: conformance [-tests DIR]... [-blocks DIR]... [flags]
-
-  -tests    a folder searched for GeneralStateTests (*.json, also inside *.tar.gz), or one file
-  -blocks   a folder searched for block fixtures (*.json.gz: header, transactions, state before), or one file
-
-examples:
+// command is what -help says besides the flags.
+func command() *cli.Command {
+	return &cli.Command{
+		Name:  "conformance",
+		About: "Runs test data of others through the parallel block builder and compares with what the data expects.",
+		More: `
+-tests and -blocks may be given several times. State tests are *.json, also inside *.tar.gz; blocks are *.json.gz (header,
+transactions, state before). The last line is "N passed, N failed, N skipped", counting cases; a case passes if it does at
+every number of workers. The exit code is 1 if a case failed, 2 if there was nothing to run or it could not be read.`,
+		Examples: `
   conformance -tests ~/ethereum/tests/GeneralStateTests
   conformance -tests statetests.tar.gz -blocks mainnet -blocks opstack -workers 2,8
   conformance -tests statetests.tar.gz -match stSelfBalance -single
-  conformance -tests statetests.tar.gz -sequential     only the sequential reference, no parallel building
-
-The last line is "N passed, N failed, N skipped", counting cases; a case passes if it does at every
-number of workers. The exit code is 1 if a case failed, 2 if there was nothing to run or it could not be read.
-
-flags:
-`
+  conformance -tests statetests.tar.gz -sequential     only the sequential reference, no parallel building`,
+	}
+}
 
 // list is a flag that can be given several times.
 type list []string
@@ -73,28 +72,27 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	)
 	flags.Var(&tests, "tests", "`folder` or file with state tests")
 	flags.Var(&blocks, "blocks", "`folder` or file with block fixtures")
-	flags.SetOutput(stderr)
-	flags.Usage = func() { fmt.Fprint(stderr, usage); flags.PrintDefaults() }
-	switch err := flags.Parse(args); {
-	case errors.Is(err, flag.ErrHelp):
-		return 0
+	err := command().Parse(flags, args, stdout)
+	switch {
 	case err != nil:
-		return 2
-	case flags.NArg() > 0:
-		fmt.Fprintf(stderr, "conformance: unexpected argument %q, folders go after -tests or -blocks\n", flags.Arg(0))
-		return 2
-	case len(tests)+len(blocks) == 0:
-		fmt.Fprintln(stderr, "conformance: nothing to run, give -tests, -blocks or both (-help tells more)")
-		return 2
+	case *jobs < 1 || *jobs > 1024:
+		err = fmt.Errorf("-jobs is %d, allowed are 1 to 1024", *jobs)
+	case *failures < 0:
+		err = fmt.Errorf("-failures is %d, allowed are 0 and more", *failures)
+	}
+	if err != nil {
+		return command().Complain(err, stderr)
 	}
 	opts := conformance.Options{Tests: tests, Blocks: blocks, Sequential: *sequential, Single: *single, Slow: *slow, Jobs: *jobs, Match: *match}
 	for _, text := range strings.Split(*workers, ",") {
 		n, err := strconv.Atoi(strings.TrimSpace(text))
 		if err != nil || n < 1 || n > 256 {
-			fmt.Fprintf(stderr, "conformance: -workers is %q, allowed are numbers from 1 to 256 with commas between them\n", *workers)
-			return 2
+			return command().Complain(fmt.Errorf("-workers is %q, allowed are numbers from 1 to 256 with commas between them", *workers), stderr)
 		}
 		opts.Workers = append(opts.Workers, n)
+	}
+	if len(tests)+len(blocks) == 0 {
+		return command().Complain(errors.New("nothing to run, give -tests, -blocks or both (-help tells more)"), stderr)
 	}
 	if !*quiet {
 		opts.Progress = func(t conformance.Totals) {
@@ -111,12 +109,15 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 			err = write()
 		}
 	}
-	if err != nil {
-		fmt.Fprintf(stderr, "conformance: %v\n", err)
-		return 2
+	switch {
+	case ctx.Err() != nil:
+		fmt.Fprintln(stderr, "conformance: interrupted")
+		return cli.Interrupted
+	case err != nil:
+		return command().Complain(err, stderr)
+	case report.Totals().Failed > 0:
+		return cli.Failure
+	default:
+		return cli.OK
 	}
-	if report.Totals().Failed > 0 {
-		return 1
-	}
-	return 0
 }

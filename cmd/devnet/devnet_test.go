@@ -61,7 +61,7 @@ func TestBadFlagsAreRefusedByNameAndValue(t *testing.T) {
 
 func TestHelpHasExamplesAndSucceeds(t *testing.T) {
 	var out bytes.Buffer
-	if code := realMain([]string{"--help"}, io.Discard, &out); code != 0 {
+	if code := realMain([]string{"--help"}, &out, io.Discard); code != 0 {
 		t.Errorf("--help exits with %d", code)
 	}
 	for _, want := range []string{"Examples:", "-backlog", "-compare", "transfer-hot"} {

@@ -17,6 +17,7 @@ import (
 
 	"github.com/ethereum/go-ethereum/beacon/engine"
 	"github.com/ethereum/go-ethereum/common"
+	"github.com/op-geth-parallel/op-geth-parallel/internal/cli"
 	"github.com/op-geth-parallel/op-geth-parallel/internal/engineapi"
 	"github.com/op-geth-parallel/op-geth-parallel/params"
 )
@@ -128,8 +129,8 @@ func TestABlockThatIsNotValidEndsTheRunAndCanBeReplayed(t *testing.T) {
 		t.Fatalf("block 2 should be in a file that the error names: files %v, error %v", files, err)
 	}
 	var errs bytes.Buffer
-	if code := realMain([]string{"-geth", binary, "-replay", files[0]}, &out, &errs); code != exitFailure {
-		t.Errorf("replaying it exits with %d, want %d: %s", code, exitFailure, &errs)
+	if code := realMain([]string{"-geth", binary, "-replay", files[0]}, &out, &errs); code != cli.Failure {
+		t.Errorf("replaying it exits with %d, want %d: %s", code, cli.Failure, &errs)
 	}
 	if !strings.Contains(errs.String(), "INVALID") {
 		t.Errorf("replaying it says %q, want INVALID", &errs)
@@ -148,7 +149,7 @@ func TestCtrlCStopsGethAndShowsWhatWasDone(t *testing.T) {
 		after string // part of the line at which to interrupt
 		code  int
 	}{
-		{"in a run", []string{"-blocks", "1000"}, "geth answers at", exitInterrupted},
+		{"in a run", []string{"-blocks", "1000"}, "geth answers at", cli.Interrupted},
 		{"with -keep, after its blocks", []string{"-blocks", "1", "-keep"}, "      2 ", 0},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -19,16 +19,10 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/op-geth-parallel/op-geth-parallel/internal/cli"
 	"github.com/op-geth-parallel/op-geth-parallel/internal/opchain"
 	"github.com/op-geth-parallel/op-geth-parallel/internal/workload"
 	"github.com/op-geth-parallel/op-geth-parallel/params"
-)
-
-// Exit codes besides 0.
-const (
-	exitFailure     = 1
-	exitUsage       = 2
-	exitInterrupted = 130
 )
 
 // settings are what the flags say.
@@ -53,8 +47,12 @@ type settings struct {
 	wrap func(consensus) consensus // tests put themselves between devnet and geth; nil: nobody
 }
 
-const examples = `
-Examples:
+// command is what -help says besides the flags.
+func command() *cli.Command {
+	return &cli.Command{
+		Name:  "devnet",
+		About: "Runs a local OP Stack chain on a built geth, drives it as a consensus client does, and checks every block it builds.",
+		Examples: `
   devnet -geth build/bin/geth
         30 blocks, all usable CPUs, 600 transactions of many kinds a second
   devnet -geth build/bin/geth -threads 2 -blocks 10 -backlog 5000 -mix erc20 -gas-limit 400000000
@@ -63,14 +61,14 @@ Examples:
         the same transactions sequentially and in parallel, side by side
   devnet -geth path/to/op-geth -threads 1
         any op-geth: without parallel building the flag for it is not passed
-`
+`}
+}
 
 // parse reads the command line. Its errors name the flag, the value and what is allowed.
 func parse(args []string, usage io.Writer) (*settings, error) {
 	var s settings
 	var mix string
 	flags := flag.NewFlagSet("devnet", flag.ContinueOnError)
-	flags.SetOutput(usage)
 	flags.StringVar(&s.geth, "geth", "build/bin/geth", "geth `binary` to run")
 	flags.IntVar(&s.threads, "threads", params.AutoThreads, "workers that build blocks: 0 all usable CPUs, 1 sequential")
 	flags.IntVar(&s.blocks, "blocks", 30, "blocks to build")
@@ -87,16 +85,8 @@ func parse(args []string, usage io.Writer) (*settings, error) {
 	flags.BoolVar(&s.compare, "compare", false, "run sequentially, then with -threads, and show both")
 	flags.StringVar(&s.json, "json", "", "`file` to write the results to, as JSON")
 	flags.StringVar(&s.replay, "replay", "", "instead of a run: offer the block in `file`, written when a block was not valid, to geth again")
-	flags.Usage = func() {
-		fmt.Fprintf(usage, "Runs a local OP Stack chain on a built geth.\n\nUsage: devnet [flags]\n\n")
-		flags.PrintDefaults()
-		fmt.Fprint(usage, examples)
-	}
-	if err := flags.Parse(args); err != nil {
+	if err := command().Parse(flags, args, usage); err != nil {
 		return nil, err
-	}
-	if flags.NArg() > 0 {
-		return nil, fmt.Errorf("argument %q is not a flag, allowed are only flags", flags.Arg(0))
 	}
 	if err := params.ValidateThreads("-threads", s.threads); err != nil {
 		return nil, err
@@ -150,13 +140,9 @@ func main() {
 }
 
 func realMain(args []string, stdout, stderr io.Writer) int {
-	s, err := parse(args, stderr)
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-		return 0
-	case err != nil:
-		fmt.Fprintln(stderr, "devnet:", err)
-		return exitUsage
+	s, err := parse(args, stdout)
+	if err != nil {
+		return command().Complain(err, stderr)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
@@ -171,12 +157,12 @@ func realMain(args []string, stdout, stderr io.Writer) int {
 	}
 	switch {
 	case err == nil:
-		return 0
+		return cli.OK
 	case ctx.Err() != nil && errors.Is(err, context.Canceled):
 		fmt.Fprintln(stderr, "devnet: interrupted")
-		return exitInterrupted
+		return cli.Interrupted
 	default:
 		fmt.Fprintln(stderr, "devnet:", err)
-		return exitFailure
+		return cli.Failure
 	}
 }

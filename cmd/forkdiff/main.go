@@ -14,12 +14,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-)
 
-// Exit codes besides 0.
-const (
-	exitFailure = 1
-	exitUsage   = 2
+	"github.com/op-geth-parallel/op-geth-parallel/internal/cli"
 )
 
 // settings are what the flags say.
@@ -31,36 +27,32 @@ type settings struct {
 	json    bool
 }
 
-const examples = `
-Examples:
+// command is what -help says besides the flags.
+func command() *cli.Command {
+	return &cli.Command{
+		Name:  "forkdiff",
+		About: "Shows the difference to op-geth by intent, as a page or as data.",
+		Examples: `
   forkdiff
         writes build/forkdiff.html
   forkdiff -context 40 -out forkdiff.html
         with more of upstream's code around each change
   forkdiff -json | jq '.patches[] | {subject, added, removed}'
         the same as data
-`
+`}
+}
 
 // parse reads the command line. Its errors name the flag, the value and what is allowed.
 func parse(args []string, usage io.Writer) (*settings, error) {
 	var s settings
 	flags := flag.NewFlagSet("forkdiff", flag.ContinueOnError)
-	flags.SetOutput(usage)
 	flags.StringVar(&s.tree, "tree", filepath.Join("build", "op-geth"), "`directory` of the patched tree, which 'make tree' makes")
 	flags.StringVar(&s.base, "base", "upstream", "`revision` of the tree that is op-geth as it is")
 	flags.StringVar(&s.out, "out", filepath.Join("build", "forkdiff.html"), "`file` to write the page to")
 	flags.IntVar(&s.context, "context", 12, "`lines` of upstream's code shown around a change")
 	flags.BoolVar(&s.json, "json", false, "print the difference as JSON instead of writing the page")
-	flags.Usage = func() {
-		fmt.Fprintf(usage, "Shows the difference to op-geth by intent.\n\nUsage: forkdiff [flags]\n\n")
-		flags.PrintDefaults()
-		fmt.Fprint(usage, examples)
-	}
-	if err := flags.Parse(args); err != nil {
+	if err := command().Parse(flags, args, usage); err != nil {
 		return nil, err
-	}
-	if flags.NArg() > 0 {
-		return nil, fmt.Errorf("argument %q is not a flag, allowed are only flags", flags.Arg(0))
 	}
 	if s.context < 0 || s.context > 1000 {
 		return nil, fmt.Errorf("-context is %d, allowed are 0 to 1000", s.context)
@@ -76,19 +68,15 @@ func main() {
 }
 
 func realMain(args []string, stdout, stderr io.Writer) int {
-	s, err := parse(args, stderr)
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-		return 0
-	case err != nil:
-		fmt.Fprintln(stderr, "forkdiff:", err)
-		return exitUsage
+	s, err := parse(args, stdout)
+	if err != nil {
+		return command().Complain(err, stderr)
 	}
 	if err := run(s, stdout, stderr); err != nil {
 		fmt.Fprintln(stderr, "forkdiff:", err)
-		return exitFailure
+		return cli.Failure
 	}
-	return 0
+	return cli.OK
 }
 
 func run(s *settings, stdout, stderr io.Writer) error {

@@ -13,14 +13,18 @@ import (
 
 	"github.com/ethereum/go-ethereum/log"
 
+	"github.com/op-geth-parallel/op-geth-parallel/internal/cli"
 	"github.com/op-geth-parallel/op-geth-parallel/internal/conformance"
 	"github.com/op-geth-parallel/op-geth-parallel/miner"
 )
 
-const usage = `replay executes blocks again that --miner.parallel-verify has written down.
-
-usage: replay [flags] DUMP...
-
+// command is what -help says besides the flags.
+func command() *cli.Command {
+	return &cli.Command{
+		Name:  "replay",
+		About: "Executes blocks again that --miner.parallel-verify has written down, and says what differs where.",
+		Args:  "DUMP...",
+		More: `
 A dump is a file of <datadir>/geth/parallel-verify. It needs no node: what the block read of
 the state of its parent is in it. What was recorded comes first: the values in which the
 parallel block differed, and those of the parent state which the parallel builder had got
@@ -28,10 +32,14 @@ wrong. Then the block is executed sequentially, built from its candidates sequen
 built in parallel: once as it comes and then on disturbed schedules, for each number of workers.
 
 The exit code is 1 if a parallel build differs from the sequential one, 2 if a dump cannot be
-read or replayed.
-
-flags:
-`
+read or replayed.`,
+		Examples: `
+  replay /var/lib/geth/geth/parallel-verify/*
+        what differed, and whether it does again
+  replay -workers 2 -rounds 1000 -seed 7 DUMP
+        many schedules with two workers`,
+	}
+}
 
 func main() {
 	log.SetDefault(log.NewLogger(log.DiscardHandler()))
@@ -43,30 +51,27 @@ func run(args []string, stdout, stderr io.Writer) int {
 	workers := flags.String("workers", "1,2,4,8", "numbers of `workers`")
 	rounds := flags.Int("rounds", 20, "disturbed `schedules` for each number of workers")
 	seed := flags.Int64("seed", 1, "`seed` of the first disturbed schedule")
-	flags.SetOutput(stderr)
-	flags.Usage = func() { fmt.Fprint(stderr, usage); flags.PrintDefaults() }
-	switch err := flags.Parse(args); {
-	case errors.Is(err, flag.ErrHelp):
-		return 0
+	err := command().Parse(flags, args, stdout)
+	switch {
 	case err != nil:
-		return 2
-	case flags.NArg() == 0:
-		fmt.Fprintln(stderr, "replay: no dump given (-help tells more)")
-		return 2
 	case *rounds < 0:
-		fmt.Fprintf(stderr, "replay: -rounds is %d, allowed are 0 and more\n", *rounds)
-		return 2
+		err = fmt.Errorf("-rounds is %d, allowed are 0 and more", *rounds)
+	}
+	if err != nil {
+		return command().Complain(err, stderr)
 	}
 	opts := conformance.ReplayOptions{Rounds: *rounds, Seed: *seed}
 	for _, text := range strings.Split(*workers, ",") {
 		n, err := strconv.Atoi(strings.TrimSpace(text))
 		if err != nil || n < 1 || n > 256 {
-			fmt.Fprintf(stderr, "replay: -workers is %q, allowed are numbers from 1 to 256 with commas between them\n", *workers)
-			return 2
+			return command().Complain(fmt.Errorf("-workers is %q, allowed are numbers from 1 to 256 with commas between them", *workers), stderr)
 		}
 		opts.Workers = append(opts.Workers, n)
 	}
-	code := 0
+	if flags.NArg() == 0 {
+		return command().Complain(errors.New("no dump given, allowed are files of <datadir>/geth/parallel-verify (-help tells more)"), stderr)
+	}
+	code := cli.OK
 	for _, path := range flags.Args() {
 		fmt.Fprintf(stdout, "%s:\n", path)
 		dump, err := miner.ReadDump(path)
@@ -77,9 +82,9 @@ func run(args []string, stdout, stderr io.Writer) int {
 		switch {
 		case err != nil:
 			fmt.Fprintf(stderr, "replay: %s: %v\n", path, err)
-			code = 2
+			code = cli.Usage
 		case differ > 0:
-			code = max(code, 1)
+			code = max(code, cli.Failure)
 		}
 	}
 	return code

@@ -59,7 +59,7 @@ func TestADumpIsReplayedAndTheExitCodeSaysHow(t *testing.T) {
 	}{
 		{[]string{"-workers", "2,4", "-rounds", "1", dump}, 0, "4 parallel builds, 0 differ from the sequential one\n", ""},
 		{[]string{"-rounds", "0", dump}, 0, "4 parallel builds, 0 differ from the sequential one\n", ""},
-		{[]string{"-help"}, 0, "", "usage: replay"},
+		{[]string{"-help"}, 0, "many schedules with two workers\n", ""},
 		{nil, 2, "", "no dump given"},
 		{[]string{broken}, 2, "", "broken.json"},
 		{[]string{"no-such-file"}, 2, "", "no-such-file"},
