@@ -29,6 +29,7 @@ VERSION_FLAGS = $(shell build/version.sh)
 .PHONY: help tree patches upgrade forkdiff geth geth-upstream devnet \
 	test golangci conformance replay bench unit race differential e2e test-upstream vet lint clean clean-tree
 .PHONY: upgrade-try release release-check
+.PHONY: optimism e2e-opnode
 
 #? help: list the targets
 help:
@@ -43,10 +44,14 @@ geth: tree
 geth-upstream:
 	$(GO) build -o build/upstream/geth $(UPSTREAM)/cmd/geth
 
-#? devnet: build geth and run a local chain on it; ARGS="…" are the flags of cmd/devnet
-devnet: geth
+#? optimism: build op-node and op-batcher, of the release that e2e/opstack/optimism pins, in build/opstack
+optimism:
+	@build/optimism.sh
+
+#? devnet: build geth and run a local chain on it; ARGS="…" are the flags of cmd/devnet; STACK=opnode: on the real OP Stack
+devnet: geth $(if $(filter opnode,$(STACK)),geth-upstream optimism)
 	$(GO) build -o build/bin/devnet ./cmd/devnet
-	@exec build/bin/devnet -geth build/bin/geth $(ARGS)
+	@exec build/bin/devnet -geth build/bin/geth $(if $(filter opnode,$(STACK)),-stack) $(ARGS)
 
 #? tree: lay op-geth out in build/op-geth and apply the patches
 tree:
@@ -120,6 +125,11 @@ e2e: geth geth-upstream
 	GETH=$(CURDIR)/build/bin/geth GETH_UPSTREAM=$(CURDIR)/build/upstream/geth \
 		$(GO) test -count=1 -p 1 ./cmd/geth ./cmd/devnet ./internal/engineapi
 
+#? e2e-opnode: the real OP Stack on the built binary, with crashes, compared with a follower; 15 minutes; ARGS="…" are the flags of e2e/opstack
+e2e-opnode: geth geth-upstream optimism
+	$(GO) build -o build/bin/opstack ./e2e/opstack
+	@exec build/bin/opstack $(ARGS)
+
 #? test-upstream: op-geth's own tests of what the patches touch, sequential and parallel
 test-upstream: tree
 	@build/step.sh "upstream's tests, patched op-geth"
@@ -144,7 +154,7 @@ bench: tree
 
 #? clean: remove what was built, but not unexported work in build/op-geth
 clean:
-	rm -rf build/bin build/upstream build/devnet build/patched.mod build/patched.sum
+	rm -rf build/bin build/upstream build/devnet build/opstack build/patched.mod build/patched.sum
 
 #? clean-tree: remove build/op-geth, with any work in it that is not exported
 clean-tree:

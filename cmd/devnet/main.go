@@ -41,6 +41,10 @@ type settings struct {
 	datadir   string
 	keep      bool
 	compare   bool
+	stack     bool
+	l1        string
+	opNode    string
+	opBatcher string
 	json      string
 	replay    string
 
@@ -59,6 +63,8 @@ func command() *cli.Command {
         blocks of 5,000 token transfers each
   devnet -geth build/bin/geth -threads 2 -blocks 10 -backlog 3000 -gas-limit 200000000 -compare
         the same transactions sequentially and in parallel, side by side
+  devnet -geth build/bin/geth -stack -keep
+        op-node as the sequencer, with L1 and op-batcher, until Ctrl-C
   devnet -geth path/to/op-geth -threads 1
         any op-geth: without parallel building the flag for it is not passed
 `}
@@ -83,6 +89,10 @@ func parse(args []string, usage io.Writer) (*settings, error) {
 	flags.StringVar(&s.datadir, "datadir", filepath.Join("build", "devnet"), "`directory` of the run, emptied at its start")
 	flags.BoolVar(&s.keep, "keep", false, "after -blocks, go on until Ctrl-C")
 	flags.BoolVar(&s.compare, "compare", false, "run sequentially, then with -threads, and show both")
+	flags.BoolVar(&s.stack, "stack", false, "run the real OP Stack (L1, op-node, op-batcher) instead of driving geth from here; make devnet STACK=opnode builds it")
+	flags.StringVar(&s.l1, "l1", "build/upstream/geth", "with -stack: geth `binary` for L1")
+	flags.StringVar(&s.opNode, "op-node", "build/opstack/op-node", "with -stack: op-node `binary`")
+	flags.StringVar(&s.opBatcher, "op-batcher", "build/opstack/op-batcher", "with -stack: op-batcher `binary`")
 	flags.StringVar(&s.json, "json", "", "`file` to write the results to, as JSON")
 	flags.StringVar(&s.replay, "replay", "", "instead of a run: offer the block in `file`, written when a block was not valid, to geth again")
 	if err := command().Parse(flags, args, usage); err != nil {
@@ -123,6 +133,9 @@ func parse(args []string, usage io.Writer) (*settings, error) {
 	if s.compare && s.threads == params.SequentialThreads {
 		return nil, errors.New("-threads is 1 with -compare, allowed are 0 and 2 or more")
 	}
+	if err := s.checkStack(); err != nil {
+		return nil, err
+	}
 	var err error
 	if s.mix, err = workload.ParseMix(mix); err != nil {
 		return nil, fmt.Errorf("-mix is %q: %w", mix, err)
@@ -150,6 +163,8 @@ func realMain(args []string, stdout, stderr io.Writer) int {
 	switch {
 	case s.replay != "":
 		err = replay(ctx, s, stdout)
+	case s.stack:
+		err = stacked(ctx, s, stdout)
 	case s.compare:
 		err = compare(ctx, s, stdout)
 	default:

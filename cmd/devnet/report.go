@@ -85,10 +85,12 @@ type report struct {
 	Seed        uint64
 	Rate        int
 	Backlog     int
-	Sent        int // transactions
-	Refused     int // by the pool, as foreseen
-	LeftPending int // in the pool in the end, executable
-	LeftQueued  int // in the pool in the end, with a gap before them
+	Sent        int    // transactions
+	Refused     int    // by the pool, as foreseen
+	LeftPending int    // in the pool in the end, executable
+	LeftQueued  int    // in the pool in the end, with a gap before them
+	Stack       bool   // whether op-node was the consensus client
+	SafeHead    uint64 // what it derived from L1
 	Blocks      []blockReport
 }
 
@@ -159,11 +161,17 @@ func (r *report) rows() []row {
 		{"included and failed, as meant", fmt.Sprint(t.Failed)},
 		{"left in the pool, executable", fmt.Sprint(r.LeftPending)},
 		{"left in the pool, behind a gap", fmt.Sprint(r.LeftQueued)},
-		{"included of those that fit", fmt.Sprintf("%.1f%%", 100*t.share())},
 		{"gas", fmt.Sprintf("%.1fM", float64(t.Gas)/1e6)},
 		{"mean build", millis(t.Build / n)},
-		{"mean newPayload", millis(t.Import / n)},
 		{"build speed, Mgas/s", fmt.Sprintf("%.0f", mgas(t.Gas, t.Build))},
+	}
+	if r.Stack { // what waited when op-node started a build, and how long newPayload took, is not known
+		rows = append(rows, row{"safe head, derived from L1", fmt.Sprint(r.SafeHead)})
+	} else {
+		rows = append(rows,
+			row{"included of those that fit", fmt.Sprintf("%.1f%%", 100*t.share())},
+			row{"mean newPayload", millis(t.Import / n)},
+		)
 	}
 	if len(t.ByWorker) > 0 {
 		rows = append(rows,

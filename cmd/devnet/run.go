@@ -15,8 +15,10 @@ import (
 	"github.com/ethereum/go-ethereum/common/hexutil"
 	"github.com/ethereum/go-ethereum/core"
 	"github.com/ethereum/go-ethereum/core/types"
+	"github.com/ethereum/go-ethereum/rpc"
 	"github.com/op-geth-parallel/op-geth-parallel/internal/engineapi"
 	"github.com/op-geth-parallel/op-geth-parallel/internal/opchain"
+	"github.com/op-geth-parallel/op-geth-parallel/internal/sender"
 	"github.com/op-geth-parallel/op-geth-parallel/internal/workload"
 	"github.com/op-geth-parallel/op-geth-parallel/params"
 )
@@ -37,10 +39,11 @@ type run struct {
 	dir      string // holds geth's data directory and log
 	out      io.Writer
 
-	node   *engineapi.Node
-	api    consensus
+	node   *engineapi.Node // nil with -stack
+	rpc    *rpc.Client     // to geth
+	api    consensus       // nil with -stack
 	log    *buildLog
-	sender *sender
+	sender *sender.Sender
 	report *report
 }
 
@@ -60,23 +63,7 @@ func single(ctx context.Context, s *settings, out io.Writer) error {
 // execute runs a chain whose genesis is of a given time. The report is of what was done
 // before an error, too, and nil only where nothing was.
 func execute(ctx context.Context, s *settings, threads int, genesisTime uint64, out io.Writer) (*report, error) {
-	r := &run{
-		settings: s,
-		threads:  threads,
-		dir:      filepath.Join(s.datadir, "threads-"+strconv.Itoa(threads)),
-		out:      out,
-		log:      newBuildLog(),
-		report:   newReport(s, threads),
-	}
-	if err := os.MkdirAll(r.dir, 0o755); err != nil {
-		return nil, fmt.Errorf("-datadir: %w", err)
-	}
-	fmt.Fprintf(out, "making the genesis: chain %d, %d accounts, mix %s, seed %d\n", opchain.DefaultChainID, s.accounts, s.mix, s.seed)
-	gen, err := workload.New(workload.Options{Seed: s.seed, ChainID: opchain.DefaultChainID, Mix: s.mix, Accounts: s.accounts, Pools: s.pools})
-	if err != nil {
-		return nil, err
-	}
-	alloc, err := gen.Alloc()
+	r, gen, alloc, err := newRun(s, threads, "threads-"+strconv.Itoa(threads), out)
 	if err != nil {
 		return nil, err
 	}
@@ -85,6 +72,29 @@ func execute(ctx context.Context, s *settings, threads int, genesisTime uint64, 
 		return nil, err
 	}
 	return r.report, r.execute(ctx, genesis, gen)
+}
+
+// newRun returns a run in a directory of its own, with the transactions to send and what
+// the genesis needs for them.
+func newRun(s *settings, threads int, dir string, out io.Writer) (*run, *workload.Generator, types.GenesisAlloc, error) {
+	r := &run{
+		settings: s,
+		threads:  threads,
+		dir:      filepath.Join(s.datadir, dir),
+		out:      out,
+		log:      newBuildLog(),
+		report:   newReport(s, threads),
+	}
+	if err := os.MkdirAll(r.dir, 0o755); err != nil {
+		return nil, nil, nil, fmt.Errorf("-datadir: %w", err)
+	}
+	fmt.Fprintf(out, "making the genesis: chain %d, %d accounts, mix %s, seed %d\n", opchain.DefaultChainID, s.accounts, s.mix, s.seed)
+	gen, err := workload.New(workload.Options{Seed: s.seed, ChainID: opchain.DefaultChainID, Mix: s.mix, Accounts: s.accounts, Pools: s.pools})
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	alloc, err := gen.Alloc()
+	return r, gen, alloc, err
 }
 
 // execute starts geth, builds the blocks and stops geth.
@@ -114,7 +124,8 @@ func (r *run) execute(ctx context.Context, genesis *core.Genesis, gen *workload.
 	if r.settings.wrap != nil {
 		r.api = r.settings.wrap(r.api)
 	}
-	r.sender = newSender(r.node.RPC(), gen)
+	r.rpc = r.node.RPC()
+	r.sender = sender.New(r.rpc, gen)
 
 	// Everything ends when geth does.
 	ctx, cancel := context.WithCancel(ctx)
@@ -141,12 +152,12 @@ func (r *run) startStream(ctx context.Context) (stop func() error, err error) {
 	if rate == 0 {
 		return func() error { return nil }, nil
 	}
-	if err := r.sender.send(ctx, int(float64(rate)*r.settings.blockTime.Seconds())); err != nil {
+	if err := r.sender.Send(ctx, int(float64(rate)*r.settings.blockTime.Seconds())); err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan error, 1)
-	go func() { done <- r.sender.stream(ctx, rate) }()
+	go func() { done <- r.sender.Stream(ctx, rate) }()
 	return func() error {
 		cancel()
 		return <-done
@@ -193,11 +204,11 @@ func (r *run) chain(ctx context.Context, parent *types.Header) error {
 // block builds the block after parent, has it checked and makes it the head.
 func (r *run) block(ctx context.Context, parent *types.Header) (*types.Header, error) {
 	if r.settings.backlog > 0 {
-		if err := r.sender.fill(ctx, r.settings.backlog); err != nil {
+		if err := r.sender.Fill(ctx, r.settings.backlog); err != nil {
 			return nil, err
 		}
 	}
-	before, err := r.sender.status(ctx)
+	before, err := r.sender.Status(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -246,16 +257,18 @@ func (r *run) account(ctx context.Context, block *types.Block, pending int, impo
 		Hash   common.Hash    `json:"transactionHash"`
 		Status hexutil.Uint64 `json:"status"`
 	}
-	if err := r.node.RPC().CallContext(ctx, &receipts, "eth_getBlockReceipts", block.Hash()); err != nil {
+	if err := r.rpc.CallContext(ctx, &receipts, "eth_getBlockReceipts", block.Hash()); err != nil {
 		return fmt.Errorf("receipts of block %d: %w", block.NumberU64(), err)
 	}
 	if len(receipts) != len(block.Transactions()) {
 		return fmt.Errorf("block %d has %d transactions and %d receipts", block.NumberU64(), len(block.Transactions()), len(receipts))
 	}
-	failed := 0
+	failed, deposits := 0, 0
 	for i, receipt := range receipts {
-		fails, ours := r.sender.included(receipt.Hash)
-		if i > 0 && !ours {
+		fails, ours := r.sender.Included(receipt.Hash)
+		if block.Transactions()[i].IsDepositTx() {
+			deposits++
+		} else if !ours {
 			return fmt.Errorf("transaction %d of block %d, %s, was not sent", i, block.NumberU64(), receipt.Hash)
 		}
 		if (receipt.Status == 0) != fails {
@@ -268,7 +281,7 @@ func (r *run) account(ctx context.Context, block *types.Block, pending int, impo
 	b := blockReport{
 		Number:     block.NumberU64(),
 		Hash:       block.Hash(),
-		Txs:        len(receipts) - 1,
+		Txs:        len(receipts) - deposits,
 		Failed:     failed,
 		Gas:        block.GasUsed(),
 		GasLimit:   block.GasLimit(),
@@ -284,7 +297,7 @@ func (r *run) account(ctx context.Context, block *types.Block, pending int, impo
 
 // finish adds to the report what is known in the end.
 func (r *run) finish(ctx context.Context) error {
-	sent, refused, strange, first := r.sender.counts()
+	sent, refused, strange, first := r.sender.Counts()
 	r.report.Sent, r.report.Refused = sent, refused
 	if strange > 0 {
 		return fmt.Errorf("the pool refused %d transactions that it should have taken, the first: %w", strange, first)
@@ -294,13 +307,16 @@ func (r *run) finish(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	status, err := r.sender.settled(ctx)
+	status, err := r.sender.Settled(ctx)
 	r.report.LeftPending, r.report.LeftQueued = int(status.Pending), int(status.Queued)
 	return err
 }
 
 // gone reports whether geth has ended.
 func (r *run) gone() bool {
+	if r.node == nil {
+		return false
+	}
 	select {
 	case <-r.node.Exited():
 		return true

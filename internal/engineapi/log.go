@@ -19,9 +19,9 @@ type Record struct {
 	fields map[string]json.RawMessage
 }
 
-// parseRecord reads a line written with --log.format json. It reports false for a line
+// ParseRecord reads a line written with --log.format json. It reports false for a line
 // that is none, such as one of a panic.
-func parseRecord(line []byte) (Record, bool) {
+func ParseRecord(line []byte) (Record, bool) {
 	var r Record
 	if err := json.Unmarshal(line, &r.fields); err != nil {
 		return Record{}, false
@@ -97,7 +97,7 @@ func follow(log io.Reader, raw io.Writer, tail *logTail, onRecord func(Record)) 
 				return fmt.Errorf("writing geth's log: %w", err)
 			}
 		}
-		if record, ok := parseRecord(lines.Bytes()); ok {
+		if record, ok := ParseRecord(lines.Bytes()); ok {
 			onRecord(record)
 		}
 	}

@@ -36,7 +36,8 @@ type Config struct {
 	Binary  string        // path of geth
 	Datadir string        // its data directory, which exists
 	Genesis *core.Genesis // to initialise the data directory with; nil: it is already
-	Args    []string      // further arguments
+	Init    []string      // further arguments of the initialisation
+	Args    []string      // further arguments; they override those that Start gives
 	Log     io.Writer     // gets the log as geth writes it; may be nil
 	OnLog   func(Record)  // called for each line of the log, one at a time; may be nil
 }
@@ -49,10 +50,11 @@ type Node struct {
 	http   string // URL of the public endpoint
 	auth   string // URL of the authenticated endpoint
 
-	cancel context.CancelFunc // asks the process to stop
-	tail   logTail
-	exited chan struct{} // closed when the process is gone
-	err    error         // why, set before exited is closed
+	process *os.Process
+	cancel  context.CancelFunc // asks the process to stop
+	tail    logTail
+	exited  chan struct{} // closed when the process is gone
+	err     error         // why, set before exited is closed
 }
 
 // Start runs geth until Stop is called or ctx ends, either of which stops it cleanly,
@@ -63,7 +65,7 @@ func Start(ctx context.Context, config Config) (*Node, error) {
 			return nil, err
 		}
 	}
-	secret, secretFile, err := writeSecret(config.Datadir)
+	secret, secretFile, err := loadSecret(config.Datadir)
 	if err != nil {
 		return nil, err
 	}
@@ -79,7 +81,7 @@ func Start(ctx context.Context, config Config) (*Node, error) {
 
 	ctx, cancel := context.WithCancel(ctx)
 	n := &Node{cancel: cancel, exited: make(chan struct{})}
-	endpoints, err := n.run(command(ctx, config.Binary, args), config)
+	endpoints, err := n.run(Command(ctx, config.Binary, args), config)
 	if err != nil {
 		cancel()
 		return nil, err
@@ -100,31 +102,49 @@ func initialise(ctx context.Context, config Config) error {
 	if err := os.WriteFile(file, genesis, 0o644); err != nil {
 		return fmt.Errorf("writing the genesis: %w", err)
 	}
-	if out, err := command(ctx, config.Binary, []string{"init", "--datadir", config.Datadir, file}).CombinedOutput(); err != nil {
+	args := append([]string{"init", "--datadir", config.Datadir}, append(slices.Clone(config.Init), file)...)
+	if out, err := Command(ctx, config.Binary, args).CombinedOutput(); err != nil {
 		return fmt.Errorf("%s init: %w: %s", config.Binary, err, out)
 	}
 	return nil
 }
 
-// writeSecret makes the secret that authenticates the Engine API.
-func writeSecret(dir string) (secret [32]byte, file string, err error) {
+// SecretFile is where the data directory of a node has the secret of its Engine API. It
+// stays the same from one start to the next.
+func SecretFile(datadir string) string { return filepath.Join(datadir, "jwt.hex") }
+
+// loadSecret reads the secret that authenticates the Engine API, or makes it.
+func loadSecret(dir string) (secret [32]byte, file string, err error) {
+	file = SecretFile(dir)
+	switch text, err := os.ReadFile(file); {
+	case err == nil:
+		if decoded, err := hex.DecodeString(string(text)); err != nil || copy(secret[:], decoded) != len(secret) || len(decoded) != len(secret) {
+			return secret, "", fmt.Errorf("%s holds %d characters, allowed are %d bytes in hex", file, len(text), len(secret))
+		}
+		return secret, file, nil
+	case !errors.Is(err, os.ErrNotExist):
+		return secret, "", fmt.Errorf("reading the JWT secret: %w", err)
+	}
 	if _, err := rand.Read(secret[:]); err != nil {
 		return secret, "", fmt.Errorf("making the JWT secret: %w", err)
 	}
-	file = filepath.Join(dir, "jwt.hex")
 	if err := os.WriteFile(file, []byte(hex.EncodeToString(secret[:])), 0o600); err != nil {
 		return secret, "", fmt.Errorf("writing the JWT secret: %w", err)
 	}
 	return secret, file, nil
 }
 
-// command prepares geth to be interrupted when ctx ends, and killed if that does not help.
-func command(ctx context.Context, binary string, args []string) *exec.Cmd {
+// Command prepares a process to be interrupted when ctx ends, and killed if that does not
+// help or if this process is killed.
+func Command(ctx context.Context, binary string, args []string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, binary, args...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = stopTimeout
-	// geth reads settings from GETH_… variables; it should have those of its arguments only.
-	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "GETH") })
+	// geth reads settings from GETH_… variables, op-node and op-batcher from OP_…; they
+	// should have those of their arguments only.
+	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool {
+		return strings.HasPrefix(v, "GETH") || strings.HasPrefix(v, "OP_")
+	})
 	detach(cmd)
 	return cmd
 }
@@ -143,6 +163,7 @@ func (n *Node) run(cmd *exec.Cmd, config Config) (<-chan endpoints, error) {
 		return nil, errors.Join(fmt.Errorf("starting %s: %w", config.Binary, err), stderr.Close(), write.Close())
 	}
 	write.Close()
+	n.process = cmd.Process
 
 	found := make(chan endpoints, 1)
 	logged := make(chan error, 1)
@@ -196,6 +217,9 @@ func (n *Node) connect(ctx context.Context, found <-chan endpoints, secret [32]b
 	return nil
 }
 
+// Auth returns the URL of the Engine API.
+func (n *Node) Auth() string { return n.auth }
+
 // Engine returns the connection to the Engine API.
 func (n *Node) Engine() *Client { return n.engine }
 
@@ -222,16 +246,31 @@ func (n *Node) Stop() error {
 		n.cancel()
 	}
 	<-n.exited
+	n.closeClients()
+	if n.err == nil || stoppedAsAsked(n.err) {
+		return nil
+	}
+	return n.exitError()
+}
+
+// Kill kills geth, as a crash would, and waits until it is gone.
+func (n *Node) Kill() error {
+	if err := n.process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return fmt.Errorf("killing geth: %w", err)
+	}
+	<-n.exited
+	n.cancel()
+	n.closeClients()
+	return nil
+}
+
+func (n *Node) closeClients() {
 	if n.engine != nil {
 		n.engine.Close()
 	}
 	if n.rpc != nil {
 		n.rpc.Close()
 	}
-	if n.err == nil || stoppedAsAsked(n.err) {
-		return nil
-	}
-	return n.exitError()
 }
 
 // stoppedAsAsked reports whether the process ended because its context did: in good order,

@@ -1,0 +1,115 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/ethereum/go-ethereum/common"
+)
+
+// errLost is returned (wrapped) where geth did not come back to the head that it had.
+var errLost = errors.New("the head is lost")
+
+// downReport is what is known of one kill or restart.
+type downReport struct {
+	Killed   bool // kill -9; otherwise stopped in good order
+	Filling  bool // a payload was started and had not been filled once
+	Head     int  // that geth had confirmed to op-node
+	Hash     common.Hash
+	BackAt   int           // the head that geth itself came back with
+	Start    time.Duration // until geth answered again
+	Recovery time.Duration // from then until it was at the head that it had had, or further
+}
+
+// crash kills and restarts geth, and checks each time that it comes back.
+func (r *run) crash(ctx context.Context) error {
+	rng := rand.New(rand.NewPCG(r.settings.seed, 0x6b696c6c))
+	kills, restarts := r.settings.kills, r.settings.restarts
+	for round := 0; kills+restarts > 0; round++ {
+		// Restarts are spread among the kills.
+		kill := kills > 0 && (restarts == 0 || rng.IntN(kills+restarts) < kills)
+		if kill {
+			kills--
+		} else {
+			restarts--
+		}
+		// Every other one as the fill begins, the others at any time of the build.
+		delay := time.Duration(rng.Int64N(int64(40 * time.Millisecond)))
+		if round%2 == 1 {
+			delay = time.Duration(rng.Int64N(int64(r.settings.blockTime * 9 / 10)))
+		}
+		d, err := r.down(ctx, kill, delay)
+		if err != nil {
+			return fmt.Errorf("time %d that geth goes down (killed: %v), -seed %d: %w", round+1, kill, r.settings.seed, err)
+		}
+		r.report.Downs = append(r.report.Downs, d)
+		r.report.Downs[round].print(r.out)
+		r.headed = false
+	}
+	return nil
+}
+
+// down takes geth down while it builds, starts it again, and waits until it is where it
+// was, builds on that, and has blocks with transactions again.
+func (r *run) down(ctx context.Context, kill bool, delay time.Duration) (downReport, error) {
+	d := downReport{Killed: kill}
+	node := r.stack.Sequencer()
+	select {
+	case <-r.log.started:
+	case <-ctx.Done():
+		return d, ctx.Err()
+	case <-time.After(stallTimeout):
+		return d, fmt.Errorf("%w: no payload was started for %v", errStalled, stallTimeout)
+	}
+	select {
+	case <-ctx.Done():
+		return d, ctx.Err()
+	case <-time.After(delay):
+	}
+	d.Filling = r.log.filling()
+	take := node.StopGeth
+	if kill {
+		take = node.KillGeth
+	}
+	if err := take(); err != nil {
+		return d, err
+	}
+	// What op-node has as its head, geth has executed, made its head and confirmed.
+	status, err := node.Status(ctx)
+	if err != nil {
+		return d, err
+	}
+	d.Head, d.Hash = int(status.Unsafe.Number), status.Unsafe.Hash
+	start := time.Now()
+	if err := node.StartGeth(ctx); err != nil {
+		return d, err
+	}
+	d.Start = time.Since(start)
+	client, err := node.RPC()
+	if err != nil {
+		return d, err
+	}
+	latest, err := blockByNumber(ctx, client, "latest")
+	if err != nil {
+		return d, err
+	}
+	d.BackAt = int(latest.Number)
+	start = time.Now()
+	err = r.until(ctx, "coming back", func() bool {
+		head, _ := r.chain.head()
+		if head >= d.Head && d.Recovery == 0 {
+			d.Recovery = time.Since(start)
+		}
+		return head > d.Head+1 && r.chain.at(head).Txs > 0
+	})
+	if err != nil {
+		return d, err
+	}
+	if b := r.chain.at(d.Head); b.Hash != d.Hash {
+		return d, fmt.Errorf("%w: block %d was %s and is %s", errLost, d.Head, d.Hash, b.Hash)
+	}
+	return d, nil
+}
