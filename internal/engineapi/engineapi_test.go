@@ -169,3 +169,39 @@ func TestAGenesisSurvivesItsEncoding(t *testing.T) {
 		t.Errorf("the genesis is %s, and %s after encoding it", genesis.ToBlock().Hash(), back.ToBlock().Hash())
 	}
 }
+
+func TestAGethThatWasKilledComesBackWithItsPortsAndItsSecret(t *testing.T) {
+	config := Config{Binary: gethBinary(t), Datadir: t.TempDir(), Genesis: testGenesis(t)}
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	defer cancel()
+	node, err := Start(ctx, config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer node.Stop()
+	public, auth := node.HTTP(), node.Auth()
+	secret, err := os.ReadFile(SecretFile(config.Datadir))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := node.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	if err := node.Stop(); !errors.Is(err, ErrExited) {
+		t.Errorf("stopping it after the kill: %v, want %v", err, ErrExited)
+	}
+	port := func(url string) string { return url[strings.LastIndex(url, ":")+1:] }
+	config.Genesis = nil
+	config.Args = []string{"--http.port", port(public), "--authrpc.port", port(auth)}
+	again, err := Start(ctx, config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer again.Stop()
+	if again.HTTP() != public || again.Auth() != auth {
+		t.Errorf("it is at %s and %s, want %s and %s", again.HTTP(), again.Auth(), public, auth)
+	}
+	if now, err := os.ReadFile(SecretFile(config.Datadir)); err != nil || string(now) != string(secret) {
+		t.Errorf("its secret has changed: %v", err)
+	}
+}
