@@ -23,11 +23,14 @@ RACED := ./core/... ./miner/... ./params/... ./internal/buildtest
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOLANGCI    := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
+# How long 'make soak' goes on.
+DURATION ?= 10m
+
 # Version: op-geth's release, and ours as its metadata.
 VERSION_FLAGS = $(shell build/version.sh)
 
 .PHONY: help tree patches upgrade forkdiff geth geth-upstream devnet \
-	test golangci conformance replay bench unit race differential e2e test-upstream vet lint clean clean-tree
+	test golangci conformance soak replay bench unit race differential e2e test-upstream vet lint clean clean-tree
 .PHONY: upgrade-try release release-check
 .PHONY: optimism e2e-opnode
 
@@ -146,6 +149,15 @@ conformance:
 replay:
 	$(GO) build -o build/bin/replay ./cmd/replay
 	@exec build/bin/replay $(ARGS) "$(DUMP)"
+
+#? soak: random input for long: make soak DURATION=1h; ARGS="…" are the flags of cmd/soak, RACE=1 has the race detector watch
+soak: tree
+	@mkdir -p build/soak/bin
+	$(GO) test $(if $(RACE),-race) -c -fuzz=. -o build/soak/bin/blockstm.test ./core/blockstm
+	$(GO) test $(if $(RACE),-race) -c -o build/soak/bin/state.test ./core/state
+	$(GO) test $(if $(RACE),-race) -c -o build/soak/bin/miner.test ./miner
+	$(GO) build $(PATCHED) -tags patched $(if $(RACE),-race) -o build/bin/soak ./cmd/soak
+	@exec build/bin/soak -duration $(DURATION) $(ARGS)
 
 #? bench: compare sequential with parallel building; ARGS="…" are the flags of cmd/blockbench
 bench: tree

@@ -53,7 +53,7 @@ func plantedBug(t *testing.T, seed int64) (Trial, *Plan) {
 			t.Fatal(err)
 		}
 	}
-	trial := Trial{Workers: []int{2}, Disturbed: 1, wrap: func(r state.Reader) state.Reader {
+	trial := Trial{Workers: []int{2}, Disturbed: 1, Wrap: func(r state.Reader) state.Reader {
 		return &confusedReader{Reader: r, pair: pair}
 	}}
 	return trial, p

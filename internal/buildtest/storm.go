@@ -47,7 +47,7 @@ type stormWorker struct {
 }
 
 // stormSleep is what all workers of a disturbed build may sleep together.
-const stormSleep = 150 * time.Millisecond
+const stormSleep = 50 * time.Millisecond
 
 // NewStorm returns the storm of a seed.
 func NewStorm(seed int64, workers int) *Storm {

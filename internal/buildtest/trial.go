@@ -20,9 +20,9 @@ type Trial struct {
 	Shift     int64 // added to the seed of the schedules
 	Miner     bool  // op-geth's own miner builds the block too, in parallel if it can
 
-	// wrap puts something before the parent state of the parallel builds: a fault that a
+	// Wrap puts something before the parent state of the parallel builds: a fault that a
 	// test plants. May be nil.
-	wrap func(state.Reader) state.Reader
+	Wrap func(state.Reader) state.Reader
 }
 
 // Tally counts what trials did.
@@ -111,13 +111,13 @@ func (t Trial) try(n *Node, tally *Tally) error {
 	}
 	seed := n.Scenario.Seed + t.Shift
 	for i, workers := range t.Workers {
-		if err := t.built(n, attempt{workers: workers, wrap: t.wrap}, want, tally); err != nil {
+		if err := t.built(n, attempt{workers: workers, wrap: t.Wrap}, want, tally); err != nil {
 			return fmt.Errorf("%d workers: %w", workers, err)
 		}
 		for d := range int64(t.Disturbed) {
 			// Each seed has another kind of disturbance in turn.
 			chaos := NewStorm(seed*1000+int64(i)*100+d, workers)
-			if err := t.built(n, attempt{workers: workers, wrap: t.wrap, chaos: chaos}, want, tally); err != nil {
+			if err := t.built(n, attempt{workers: workers, wrap: t.Wrap, chaos: chaos}, want, tally); err != nil {
 				return fmt.Errorf("%d workers, %v: %w", workers, chaos, err)
 			}
 		}

@@ -8,19 +8,20 @@ import (
 )
 
 var (
-	one   = flag.Uint64("seed", 0, "replay one seed instead of a range")
+	one   = flag.Uint64("seed", 0, "first seed; without -seeds, the only one")
 	count = flag.Int("seeds", 0, "number of seeds to try; 0: the test's default")
 )
 
-// Run runs a test for every seed from 1 on, as many as -seeds or else the test itself
-// says, or for -seed alone. dir is the test's package below the module's root.
+// Run runs a test for every seed from 1, or -seed, on: as many as -seeds or else the test
+// itself says, but -seed alone stands for itself only. dir is the test's package below the
+// module's root.
 func Run(t *testing.T, dir string, preset int, run func(t *testing.T, seed uint64)) {
 	first, n := uint64(1), preset
-	if *count > 0 {
-		n = *count
-	}
 	if *one != 0 {
 		first, n = *one, 1
+	}
+	if *count > 0 {
+		n = *count
 	}
 	for seed := first; seed < first+uint64(n); seed++ {
 		run(t, seed)
