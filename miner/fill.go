@@ -26,11 +26,24 @@ var (
 const interruptPoll = time.Millisecond
 
 // PrepareState returns a state equal to db, which must be the unmodified state of root,
-// whose base reads the workers of a later Fill can share, and whose database remembers how
-// its block was filled, for Verify.
+// whose base reads the workers of a later Fill can share, whose tries are hashed in
+// parallel, and whose database remembers how its block was filled, for Verify.
 func PrepareState(root common.Hash, db *state.StateDB) (*state.StateDB, error) {
 	plain, _ := untrailed(db.Database())
-	return state.NewWithReader(root, &trailedDatabase{plain, new(trail)}, pstate.NewBase(db.Reader()))
+	tries, err := pstate.NewTries(root, plain)
+	if err != nil {
+		return nil, err
+	}
+	return state.NewWithReader(root, &trailedDatabase{tries, plain, new(trail)}, pstate.NewBase(db.Reader()))
+}
+
+// Sealable returns why the root of a prepared state, which was asked for, is wrong, and the
+// block with it: a trie could not be read. It returns nil if nothing speaks against it.
+func Sealable(db *state.StateDB) error {
+	if t, ok := db.Database().(*trailedDatabase); ok {
+		return t.Failure()
+	}
+	return nil
 }
 
 // Fill extends the block by transactions from the request's lists, in parallel. When it

@@ -5,6 +5,8 @@ import (
 
 	"github.com/ethereum/go-ethereum/core/state"
 	"github.com/ethereum/go-ethereum/core/types"
+
+	pstate "github.com/op-geth-parallel/op-geth-parallel/core/state"
 )
 
 // trail is how a block was filled, for the dump of a block that turns out to be wrong. It
@@ -36,7 +38,8 @@ type trailCandidate struct {
 // finished block, of which nothing else is known than where its state is, back to how it
 // was filled.
 type trailedDatabase struct {
-	state.Database
+	*pstate.Tries
+	plain state.Database
 	trail *trail
 }
 
@@ -44,7 +47,7 @@ type trailedDatabase struct {
 // nil if there is none.
 func untrailed(db state.Database) (state.Database, *trail) {
 	if t, ok := db.(*trailedDatabase); ok {
-		return t.Database, t.trail
+		return t.plain, t.trail
 	}
 	return db, nil
 }

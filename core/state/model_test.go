@@ -236,10 +236,7 @@ func checkScripts(t *testing.T, seed uint64, cancun bool) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := state.NewWithReader(root, db, NewBase(plain.Reader()))
-	if err != nil {
-		t.Fatal(err)
-	}
+	got := preparedState(t, root, plain)
 	scripts := make([]script, 1+r.IntN(12))
 	for i := range scripts {
 		scripts[i] = script{seed: r.Uint64(), sender: scriptAddrs[r.IntN(len(scriptAddrs)-1)], rules: rules}

@@ -1,0 +1,313 @@
+package state
+
+import (
+	"errors"
+	"math"
+	"runtime"
+	"slices"
+	"time"
+
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/ethereum/go-ethereum/core/state"
+	"github.com/ethereum/go-ethereum/core/types"
+	"github.com/ethereum/go-ethereum/crypto"
+	"github.com/ethereum/go-ethereum/ethdb"
+	"github.com/ethereum/go-ethereum/rlp"
+	upstream "github.com/ethereum/go-ethereum/trie"
+	"github.com/ethereum/go-ethereum/trie/trienode"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/op-geth-parallel/op-geth-parallel/core/trie"
+)
+
+// batch is a state.Trie that collects changes until somebody asks for the hash, and then
+// brings all of them to the stored trie at once, on all CPUs. Whoever asks for anything
+// else, which a builder does not, is served by op-geth's trie, opened at that moment.
+//
+// Like op-geth's tries it is not safe for concurrent use.
+type batch struct {
+	tries *Tries
+	owner common.Hash // hash of the account's address; zero: the account trie
+	root  common.Hash // of the stored trie
+	open  func() (state.Trie, error)
+
+	accounts []accountChange
+	slots    []slotChange
+
+	inner        state.Trie // op-geth's trie; nil: not opened yet
+	innerHas     int        // how many of accounts it has
+	innerHasSlot int        // how many of slots it has
+}
+
+type accountChange struct {
+	address common.Address
+	deleted bool
+	account types.StateAccount
+}
+
+type slotChange struct {
+	key   common.Hash
+	value []byte // without leading zeroes; empty: deleted
+}
+
+// UpdateAccount implements state.Trie.
+func (b *batch) UpdateAccount(address common.Address, account *types.StateAccount, _ int) error {
+	b.accounts = append(b.accounts, accountChange{address: address, account: *account})
+	return nil
+}
+
+// DeleteAccount implements state.Trie.
+func (b *batch) DeleteAccount(address common.Address) error {
+	b.accounts = append(b.accounts, accountChange{address: address, deleted: true})
+	return nil
+}
+
+// UpdateStorage implements state.Trie.
+func (b *batch) UpdateStorage(_ common.Address, key, value []byte) error {
+	b.slots = append(b.slots, slotChange{common.BytesToHash(key), value})
+	return nil
+}
+
+// DeleteStorage implements state.Trie.
+func (b *batch) DeleteStorage(_ common.Address, key []byte) error {
+	b.slots = append(b.slots, slotChange{key: common.BytesToHash(key)})
+	return nil
+}
+
+// UpdateContractCode implements state.Trie: code is not in the trie.
+func (b *batch) UpdateContractCode(common.Address, common.Hash, []byte) error { return nil }
+
+// Hash implements state.Trie. If the stored trie cannot be read the hash is zero, and
+// Tries.Failure says why.
+func (b *batch) Hash() common.Hash {
+	root, err := b.hash()
+	if err == nil {
+		return root
+	}
+	inner, again := b.full()
+	if again == nil {
+		return inner.Hash()
+	}
+	b.tries.fail(errors.Join(err, again))
+	return common.Hash{}
+}
+
+// hash returns the root after all changes.
+func (b *batch) hash() (common.Hash, error) {
+	changes := make([]trie.Change, len(b.accounts)+len(b.slots))
+	err := parallel(len(changes), func(from, to int) error {
+		keccak := crypto.NewKeccakState()
+		for i := from; i < to; i++ {
+			c := &changes[i]
+			if i < len(b.accounts) {
+				a := &b.accounts[i]
+				c.Key = crypto.HashData(keccak, a.address[:])
+				if a.deleted {
+					continue
+				}
+				var err error
+				if c.Value, err = rlp.EncodeToBytes(&a.account); err != nil {
+					return err
+				}
+				continue
+			}
+			s := &b.slots[i-len(b.accounts)]
+			c.Key = crypto.HashData(keccak, s.key[:])
+			if len(s.value) > 0 {
+				var err error
+				if c.Value, err = rlp.EncodeToBytes(s.value); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return common.Hash{}, err
+	}
+	return trie.Root(b.tries.nodes, b.owner, b.root, changes)
+}
+
+// parallelMin is the number of changes below which a second goroutine does not pay.
+const parallelMin = 128
+
+// parallel calls f for parts of [0, n), side by side if there are enough.
+func parallel(n int, f func(from, to int) error) error {
+	if n < parallelMin {
+		return f(0, n)
+	}
+	var group errgroup.Group
+	parts := runtime.GOMAXPROCS(0)
+	for p := range parts {
+		group.Go(func() error { return f(n*p/parts, n*(p+1)/parts) })
+	}
+	return group.Wait()
+}
+
+// full returns op-geth's trie, with all changes.
+func (b *batch) full() (state.Trie, error) {
+	inner, err := b.opened()
+	if err != nil {
+		return nil, err
+	}
+	for ; b.innerHas < len(b.accounts); b.innerHas++ {
+		a := &b.accounts[b.innerHas]
+		if a.deleted {
+			err = inner.DeleteAccount(a.address)
+		} else {
+			err = inner.UpdateAccount(a.address, &a.account, 0)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	for ; b.innerHasSlot < len(b.slots); b.innerHasSlot++ {
+		s := &b.slots[b.innerHasSlot]
+		if len(s.value) == 0 {
+			err = inner.DeleteStorage(common.Address{}, s.key[:])
+		} else {
+			err = inner.UpdateStorage(common.Address{}, s.key[:], s.value)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return inner, nil
+}
+
+// opened returns op-geth's trie, with those changes that it was given so far.
+func (b *batch) opened() (state.Trie, error) {
+	if b.inner == nil {
+		inner, err := b.open()
+		if err != nil {
+			return nil, err
+		}
+		b.inner = inner
+	}
+	return b.inner, nil
+}
+
+// CopyTrie returns an independent batch with the same changes. The patch of package
+// core/state has StateDB.Copy call it.
+func (b *batch) CopyTrie() state.Trie {
+	c := *b
+	c.accounts, c.slots = slices.Clip(b.accounts), slices.Clip(b.slots)
+	c.inner, c.innerHas, c.innerHasSlot = nil, 0, 0
+	return &c
+}
+
+// PrefetchAccount implements state.Trie.
+func (b *batch) PrefetchAccount(addresses []common.Address) error {
+	return b.prefetch(len(addresses), func(inner state.Trie, from, to int) error {
+		return inner.PrefetchAccount(addresses[from:to])
+	})
+}
+
+// PrefetchStorage implements state.Trie.
+func (b *batch) PrefetchStorage(addr common.Address, keys [][]byte) error {
+	return b.prefetch(len(keys), func(inner state.Trie, from, to int) error {
+		return inner.PrefetchStorage(addr, keys[from:to])
+	})
+}
+
+const (
+	// sampleKeys is how many keys of a request to prefetch are looked up to see how long
+	// that takes.
+	sampleKeys = 4
+
+	// slowKey is how long looking up a key takes if nodes come from the disk. From memory
+	// it is a few microseconds.
+	slowKey = 60 * time.Microsecond
+)
+
+// prefetch looks n keys up if that saves time. Hashing reads all nodes it needs by itself,
+// on all CPUs. If they are in memory, to read them before only takes CPUs away from the
+// workers; if they are on the disk, waiting for them is better done while workers work.
+func (b *batch) prefetch(n int, look func(inner state.Trie, from, to int) error) error {
+	inner, err := b.opened()
+	if err != nil {
+		return err
+	}
+	quickest, sampled := time.Duration(math.MaxInt64), min(n, sampleKeys)
+	for i := range sampled {
+		start := time.Now()
+		if err := look(inner, i, i+1); err != nil {
+			return err
+		}
+		// The quickest one: another goroutine may have had the CPU during others.
+		quickest = min(quickest, time.Since(start))
+	}
+	if quickest < slowKey {
+		return nil
+	}
+	return look(inner, sampled, n)
+}
+
+// The rest of state.Trie is op-geth's business.
+
+// GetKey implements state.Trie.
+func (b *batch) GetKey(hash []byte) []byte {
+	inner, err := b.full()
+	if err != nil {
+		return nil
+	}
+	return inner.GetKey(hash)
+}
+
+// GetAccount implements state.Trie.
+func (b *batch) GetAccount(address common.Address) (*types.StateAccount, error) {
+	inner, err := b.full()
+	if err != nil {
+		return nil, err
+	}
+	return inner.GetAccount(address)
+}
+
+// GetStorage implements state.Trie.
+func (b *batch) GetStorage(addr common.Address, key []byte) ([]byte, error) {
+	inner, err := b.full()
+	if err != nil {
+		return nil, err
+	}
+	return inner.GetStorage(addr, key)
+}
+
+// Commit implements state.Trie.
+func (b *batch) Commit(collectLeaf bool) (common.Hash, *trienode.NodeSet) {
+	inner, err := b.full()
+	if err != nil {
+		b.tries.fail(err)
+		return common.Hash{}, nil
+	}
+	return inner.Commit(collectLeaf)
+}
+
+// Witness implements state.Trie. A block that collects one is not built on batches.
+func (b *batch) Witness() map[string][]byte {
+	inner, err := b.full()
+	if err != nil {
+		return nil
+	}
+	return inner.Witness()
+}
+
+// NodeIterator implements state.Trie.
+func (b *batch) NodeIterator(start []byte) (upstream.NodeIterator, error) {
+	inner, err := b.full()
+	if err != nil {
+		return nil, err
+	}
+	return inner.NodeIterator(start)
+}
+
+// Prove implements state.Trie.
+func (b *batch) Prove(key []byte, proof ethdb.KeyValueWriter) error {
+	inner, err := b.full()
+	if err != nil {
+		return err
+	}
+	return inner.Prove(key, proof)
+}
+
+// IsVerkle implements state.Trie.
+func (b *batch) IsVerkle() bool { return false }
