@@ -10,7 +10,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -25,24 +24,24 @@ import (
 	"github.com/ethereum/go-ethereum/log"
 
 	"github.com/op-geth-parallel/op-geth-parallel/internal/buildtest"
+	"github.com/op-geth-parallel/op-geth-parallel/internal/cli"
 )
 
-const usage = `soak tries the parallel block builder on random input and compares it with the sequential one.
-
-usage: soak [flags]
-       soak -replay FILE
-
-examples:
-  make soak DURATION=1h
+// command is what -help says besides the flags.
+func command() *cli.Command {
+	return &cli.Command{
+		Name:  "soak",
+		About: "Tries the parallel block builder on random input and compares it with the sequential one.",
+		More: `
+Ctrl-C ends it with the summary of what it has done. The exit code is 1 if something failed, 2 if it could not run, 130 after
+Ctrl-C if nothing failed. What failed is written to the folder of -out, with the command that replays it.`,
+		Examples: `
+  soak -duration 1h                          after 'make soak' has built what it needs
   soak -duration 10m -suites blocks -seed 42
   soak -duration 10m -json > soak.json
-  soak -replay build/soak/block-42.json
-
-Ctrl-C ends it with the summary of what it has done. The exit code is 1 if something failed, 2 if it could
-not run. What failed is written to the folder of -out, with the command that replays it.
-
-flags:
-`
+  soak -replay build/soak/block-42-small.json`,
+	}
+}
 
 // settings are what the flags say.
 type settings struct {
@@ -83,21 +82,19 @@ func run(ctx context.Context, args []string, trial func(seed int64) buildtest.Tr
 	flags.BoolVar(&s.json, "json", false, "print the summary as JSON")
 	flags.StringVar(&replay, "replay", "", "try the block that this `file` describes, and nothing else")
 	flags.IntVar(&tries, "tries", 50, "with -replay: how often, each time on other schedules")
-	flags.SetOutput(stderr)
-	flags.Usage = func() { fmt.Fprint(stderr, usage); flags.PrintDefaults() }
-	switch err := flags.Parse(args); {
-	case errors.Is(err, flag.ErrHelp):
-		return 0
-	case err != nil:
-		return 2
+	err := command().Parse(flags, args, stdout)
+	if err == nil && tries < 1 {
+		err = fmt.Errorf("-tries is %d, allowed are 1 and more", tries)
+	}
+	if err != nil {
+		return command().Complain(err, stderr)
 	}
 	if replay != "" {
 		return replayBlock(ctx, trial, replay, tries, stdout, stderr)
 	}
 	s.suites = strings.Split(suites, ",")
-	if err := s.check(flags.Args()); err != nil {
-		fmt.Fprintf(stderr, "soak: %v\n", err)
-		return 2
+	if err := s.check(); err != nil {
+		return command().Complain(err, stderr)
 	}
 	if s.seed == 0 {
 		s.seed = time.Now().Unix()
@@ -110,22 +107,22 @@ func run(ctx context.Context, args []string, trial func(seed int64) buildtest.Tr
 		}
 		err = write(stdout)
 	}
-	if err != nil {
-		fmt.Fprintf(stderr, "soak: %v\n", err)
-		return 2
+	switch {
+	case err != nil:
+		return command().Complain(err, stderr)
+	case len(report.Failures) > 0:
+		return cli.Failure
+	case ctx.Err() != nil:
+		fmt.Fprintln(stderr, "soak: interrupted")
+		return cli.Interrupted
+	default:
+		return cli.OK
 	}
-	if len(report.Failures) > 0 {
-		return 1
-	}
-	return 0
 }
 
-func (s *settings) check(rest []string) error {
-	if len(rest) > 0 {
-		return fmt.Errorf("unexpected argument %q", rest[0])
-	}
+func (s *settings) check() error {
 	if s.duration <= 0 {
-		return fmt.Errorf("-duration is %v, it must be positive", s.duration)
+		return fmt.Errorf("-duration is %v, allowed is more than 0", s.duration)
 	}
 	for _, name := range s.suites {
 		if !slices.Contains(suiteNames(), name) {
@@ -216,23 +213,23 @@ func (s *settings) open() ([]suite, error) {
 func replayBlock(ctx context.Context, trialOf func(seed int64) buildtest.Trial, file string, tries int, stdout, stderr io.Writer) int {
 	p, err := buildtest.ReadPlan(file)
 	if err != nil {
-		fmt.Fprintf(stderr, "soak: %v\n", err)
-		return 2
+		return command().Complain(err, stderr)
 	}
 	fmt.Fprint(stdout, p)
 	for i := range tries {
 		if ctx.Err() != nil {
-			return 2
+			fmt.Fprintln(stderr, "soak: interrupted")
+			return cli.Interrupted
 		}
 		trial := trialOf(p.Seed)
 		trial.Shift, trial.Disturbed = int64(i), 3
 		if _, err := trial.Try(p); err != nil {
 			fmt.Fprintf(stdout, "fails at try %d: %v\n", i+1, err)
-			return 1
+			return cli.Failure
 		}
 	}
 	fmt.Fprintf(stdout, "did not fail in %d tries\n", tries)
-	return 0
+	return cli.OK
 }
 
 // binary returns the path of a package's test binary.

@@ -19,6 +19,7 @@ func badValues() map[string][]string {
 		"devnet":      {"-blocks=none", "-blocks=0", "-block-time=1", "-mix=nothing"},
 		"forkdiff":    {"-context=none", "-context=-1", "-tree=no/such/tree"},
 		"replay":      {"-rounds=none", "-rounds=-1", "-workers=two"},
+		"soak":        {"-duration=none", "-duration=-1s", "-suites=dishes", "-tries=0"},
 	}
 }
 
