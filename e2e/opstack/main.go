@@ -20,16 +20,10 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/op-geth-parallel/op-geth-parallel/internal/cli"
 	"github.com/op-geth-parallel/op-geth-parallel/internal/opchain"
 	"github.com/op-geth-parallel/op-geth-parallel/internal/workload"
 	"github.com/op-geth-parallel/op-geth-parallel/params"
-)
-
-// Exit codes besides 0.
-const (
-	exitFailure     = 1
-	exitUsage       = 2
-	exitInterrupted = 130
 )
 
 // What -state allows: how the sequencing geth keeps its state.
@@ -65,8 +59,12 @@ type settings struct {
 	json              string
 }
 
-const examples = `
-Examples:
+// command is what -help says besides the flags.
+func command() *cli.Command {
+	return &cli.Command{
+		Name:  "opstack",
+		About: "Runs the real OP Stack on a built geth, kills it, and compares it with a follower.",
+		Examples: `
   opstack
         300 blocks, crossing the fork, and 5 restarts; then a new chain, the fork and 20 kills: 15 minutes
   opstack -blocks 20 -fork-at 8 -kills 2 -restarts 1
@@ -75,14 +73,15 @@ Examples:
         the same with op-geth as it is, to compare with
   opstack -state path -blocks 20 -fork-at 8 -kills 1 -restarts 0
         what a crash does to an op-geth that does not keep every block's state: see docs/try-opstack.md
-`
+`,
+	}
+}
 
 // parse reads the command line. Its errors name the flag, the value and what is allowed.
 func parse(args []string, usage io.Writer) (*settings, error) {
 	var s settings
 	var mix string
 	flags := flag.NewFlagSet("opstack", flag.ContinueOnError)
-	flags.SetOutput(usage)
 	flags.StringVar(&s.geth, "geth", "build/bin/geth", "geth `binary` that sequences")
 	flags.StringVar(&s.upstream, "upstream", "build/upstream/geth", "geth `binary` of the follower, and of L1")
 	flags.StringVar(&s.opNode, "op-node", "build/opstack/op-node", "op-node `binary`")
@@ -101,16 +100,8 @@ func parse(args []string, usage io.Writer) (*settings, error) {
 	flags.Uint64Var(&s.gasLimit, "gas-limit", 2*opchain.DefaultGasLimit, "gas limit of a block")
 	flags.StringVar(&s.dir, "dir", "", "new or empty `directory` for data and logs (a new one below the system's for temporary files)")
 	flags.StringVar(&s.json, "json", "", "`file` to write the results to, as JSON")
-	flags.Usage = func() {
-		fmt.Fprintf(usage, "Runs the real OP Stack on a built geth, kills it, and compares it with a follower.\n\nUsage: opstack [flags]\n\n")
-		flags.PrintDefaults()
-		fmt.Fprint(usage, examples)
-	}
-	if err := flags.Parse(args); err != nil {
+	if err := command().Parse(flags, args, usage); err != nil {
 		return nil, err
-	}
-	if flags.NArg() > 0 {
-		return nil, fmt.Errorf("argument %q is not a flag, allowed are only flags", flags.Arg(0))
 	}
 	if err := params.ValidateThreads("-threads", s.threads); err != nil {
 		return nil, err
@@ -179,19 +170,14 @@ func main() {
 }
 
 func realMain(args []string, stdout, stderr io.Writer) int {
-	s, err := parse(args, stderr)
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-		return 0
-	case err != nil:
-		fmt.Fprintln(stderr, "opstack:", err)
-		return exitUsage
+	s, err := parse(args, stdout)
+	if err != nil {
+		return command().Complain(err, stderr)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	if err := s.prepareDir(); err != nil {
-		fmt.Fprintln(stderr, "opstack:", err)
-		return exitUsage
+		return command().Complain(err, stderr)
 	}
 	var reports []*report
 	for _, leg := range s.legs() {
@@ -209,13 +195,13 @@ func realMain(args []string, stdout, stderr io.Writer) int {
 	}
 	switch {
 	case err == nil:
-		return 0
+		return cli.OK
 	case ctx.Err() != nil:
 		fmt.Fprintln(stderr, "opstack: interrupted")
-		return exitInterrupted
+		return cli.Interrupted
 	default:
 		fmt.Fprintln(stderr, "opstack:", err)
-		return exitFailure
+		return cli.Failure
 	}
 }
 

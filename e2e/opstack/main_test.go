@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/op-geth-parallel/op-geth-parallel/internal/cli"
 	"github.com/op-geth-parallel/op-geth-parallel/internal/engineapi"
 )
 
@@ -60,7 +61,7 @@ func TestADirectoryWithFilesIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	var out, errs bytes.Buffer
-	if code := realMain(append(programs(t), "-dir", dir), &out, &errs); code != exitUsage || !strings.Contains(errs.String(), dir) {
+	if code := realMain(append(programs(t), "-dir", dir), &out, &errs); code != cli.Usage || !strings.Contains(errs.String(), dir) {
 		t.Errorf("exit code %d, %q", code, &errs)
 	}
 }

@@ -11,21 +11,18 @@ import (
 )
 
 // badValues are, for each command, flags with values that it does not take. Every command
-// of cmd has to be here.
+// has to be here.
 func badValues() map[string][]string {
 	return map[string][]string{
 		"blockbench":  {"-rounds=none", "-state=lukewarm", "-workers=0"},
 		"conformance": {"-jobs=none", "-jobs=0", "-workers=300"},
 		"devnet":      {"-blocks=none", "-blocks=0", "-block-time=1", "-mix=nothing"},
 		"forkdiff":    {"-context=none", "-context=-1", "-tree=no/such/tree"},
+		"opstack":     {"-blocks=none", "-kills=-1", "-state=some", "-threads=257"},
 		"replay":      {"-rounds=none", "-rounds=-1", "-workers=two"},
 		"soak":        {"-duration=none", "-duration=-1s", "-suites=dishes", "-tries=0"},
 	}
 }
-
-// noCommand reports whether a folder of cmd holds something else: cmd/geth has the tests of
-// op-geth's own binary, whose command line is upstream's.
-func noCommand(name string) bool { return name == "geth" }
 
 // outcome is what a command did.
 type outcome struct {
@@ -51,17 +48,16 @@ func TestEveryCommandHasTheSameHabits(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds all commands")
 	}
-	entries, err := os.ReadDir("../../cmd")
-	if err != nil {
-		t.Fatal(err)
-	}
 	var names, packages []string
-	for _, entry := range entries {
-		if !entry.IsDir() || noCommand(entry.Name()) {
-			continue
+	for _, pattern := range []string{"../../cmd/*/main.go", "../../e2e/*/main.go"} {
+		mains, err := filepath.Glob(pattern)
+		if err != nil {
+			t.Fatal(err)
 		}
-		names = append(names, entry.Name())
-		packages = append(packages, "../../cmd/"+entry.Name())
+		for _, main := range mains {
+			names = append(names, filepath.Base(filepath.Dir(main)))
+			packages = append(packages, filepath.Dir(main))
+		}
 	}
 	bin := t.TempDir()
 	// Without symbols the linker is quicker.
