@@ -35,7 +35,7 @@ type Account struct {
 
 	// Set by Base.Attach, immutable while workers run.
 	live      bool        // the block's StateDB had touched it: its values come from there
-	lingering bool        // it exists though it is empty: see the package comment
+	lingering bool        // it exists though it is empty, or would leave storage behind if it were: see the package comment
 	root      common.Hash // storage root at the start, zero if absent
 
 	nonce   blockstm.Cell[uint64]
@@ -71,7 +71,8 @@ func (a *Account) set(nonce uint64, balance *uint256.Int, code *Code, root commo
 	a.balance.Init(balance)
 	a.code.Init(code)
 	a.root = root
-	a.lingering = exists && nonce == 0 && balance.IsZero() && code.Hash == types.EmptyCodeHash
+	stored := root != (common.Hash{}) && root != types.EmptyRootHash
+	a.lingering = exists && nonce == 0 && code.Hash == types.EmptyCodeHash && (balance.IsZero() || stored)
 	a.lingers.Init(a.lingering)
 }
 

@@ -25,7 +25,8 @@
 // The rules of EIP-161 hold (Fill falls back for older ones), so an account exists, at
 // the start of a transaction, if and only if it is not empty. The exception are accounts
 // that the parent state holds although they are empty; such a lingering account exists
-// until something touches it, and only for these is existence a register.
+// until something touches it, and only for these is existence a register. Accounts with
+// storage but neither code nor nonce count among them: emptied, they leave it behind.
 //
 // # Safety boundary
 //
