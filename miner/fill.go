@@ -63,8 +63,8 @@ func Fill(ctx context.Context, block *Block, req *Request) Result {
 	}
 	r := &run{stream: stream, interrupt: req.Interrupt, head: base.Next, drawn: base.Next, ledger: pstate.NewLedger(base)}
 	r.admission = newAdmission(block, req.Limits, r.ledger)
-	for range max(req.Threads, 1) {
-		r.workers = append(r.workers, newWorker(block, base))
+	for i := range max(req.Threads, 1) {
+		r.workers = append(r.workers, newWorker(block, base, req.Chaos, i))
 	}
 	var program blockstm.Program = r
 	if req.Watch != nil {

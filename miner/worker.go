@@ -36,6 +36,7 @@ type worker struct {
 	block   *Block
 	context vm.BlockContext
 	view    *pstate.View
+	db      vm.StateDB // the view, as the EVM sees it
 	jumps   jumpDests
 	gas     *core.GasPool
 
@@ -44,14 +45,14 @@ type worker struct {
 	evm atomic.Pointer[vm.EVM]
 }
 
-func newWorker(block *Block, base *pstate.Base) *worker {
+func newWorker(block *Block, base *pstate.Base, chaos blockstm.Chaos, number int) *worker {
 	w := &worker{
 		block:   block,
 		context: core.NewEVMBlockContext(block.Header, block.Chain, &block.Coinbase, block.Config, base),
 		jumps:   make(jumpDests),
 		gas:     core.NewGasPool(0),
 	}
-	w.context.CanTransfer = pstate.CanTransfer
+	w.context.CanTransfer = canTransfer
 	// Asked once now, the cost functions have read their parameters before any
 	// transaction can change them.
 	if cost := w.context.L1CostFunc; cost != nil {
@@ -63,12 +64,13 @@ func newWorker(block *Block, base *pstate.Base) *worker {
 		w.context.OperatorCostFunc = rememberOperatorCost(cost)
 	}
 	w.view = pstate.NewView(base, w.cancel)
+	w.db = steady(w.view, chaos, number)
 	w.renew()
 	return w
 }
 
 func (w *worker) renew() {
-	evm := vm.NewEVM(w.context, w.view, w.block.Config, vm.Config{})
+	evm := vm.NewEVM(w.context, w.db, w.block.Config, vm.Config{})
 	evm.SetJumpDestCache(w.jumps)
 	w.evm.Store(evm)
 }

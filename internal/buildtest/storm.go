@@ -100,6 +100,58 @@ func (s *Storm) Pause(worker int) {
 	}
 }
 
+// Moment implements miner.Unsteady.
+func (s *Storm) Moment(worker int) {
+	if s.roll(worker, 16) == 0 {
+		s.Pause(worker)
+	}
+}
+
+// Watch returns the program with delays around each of its steps, beside those that the
+// scheduler has between them.
+func (s *Storm) Watch(p blockstm.Program) blockstm.Program { return &stormyProgram{p, s} }
+
+// stormyProgram disturbs the moments between what a program does and what the scheduler
+// makes of it: between a validation and its consequence, say.
+type stormyProgram struct {
+	blockstm.Program
+	storm *Storm
+}
+
+// around delays before f and after it.
+func (p *stormyProgram) around(worker int, f func()) {
+	p.storm.Moment(worker)
+	f()
+	p.storm.Moment(worker)
+}
+
+// Next implements blockstm.Program.
+func (p *stormyProgram) Next(tx blockstm.TxIndex) (after blockstm.TxIndex, more bool) {
+	p.around(int(tx), func() { after, more = p.Program.Next(tx) })
+	return after, more
+}
+
+// Execute implements blockstm.Program.
+func (p *stormyProgram) Execute(worker int, version blockstm.Version, settled bool) (e blockstm.Execution) {
+	p.around(worker, func() { e = p.Program.Execute(worker, version, settled) })
+	return e
+}
+
+// Validate implements blockstm.Program.
+func (p *stormyProgram) Validate(tx blockstm.TxIndex) (valid bool) {
+	p.around(int(tx), func() { valid = p.Program.Validate(tx) })
+	return valid
+}
+
+// Abort implements blockstm.Program.
+func (p *stormyProgram) Abort(tx blockstm.TxIndex) { p.around(int(tx), func() { p.Program.Abort(tx) }) }
+
+// Commit implements blockstm.Program.
+func (p *stormyProgram) Commit(tx blockstm.TxIndex) (more bool, err error) {
+	p.around(int(tx), func() { more, err = p.Program.Commit(tx) })
+	return more, err
+}
+
 // rest sleeps, unless all that may be slept is.
 func (s *Storm) rest(d time.Duration) {
 	if s.sleep.Add(-int64(d)) > 0 {

@@ -153,7 +153,7 @@ func (n *Node) fillBlock(b *miner.Block, a attempt) (*Built, error) {
 }
 
 func (n *Node) request(b *miner.Block, pair [2]map[common.Address][]*txpool.LazyTransaction, a attempt) *miner.Request {
-	return &miner.Request{
+	req := &miner.Request{
 		Threads: a.workers,
 		Plain:   NewPriority(pair[0], b.Header.BaseFee),
 		Blob:    NewPriority(pair[1], b.Header.BaseFee),
@@ -165,6 +165,10 @@ func (n *Node) request(b *miner.Block, pair [2]map[common.Address][]*txpool.Lazy
 		Interrupt: a.interrupt,
 		Chaos:     a.chaos,
 	}
+	if storm, ok := a.chaos.(*Storm); ok {
+		req.Watch = storm.Watch
+	}
+	return req
 }
 
 // untipped returns the pool's content as Node.lists does, with no minimum tip.
