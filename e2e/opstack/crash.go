@@ -16,6 +16,7 @@ var errLost = errors.New("the head is lost")
 // downReport is what is known of one kill or restart.
 type downReport struct {
 	Killed   bool // kill -9; otherwise stopped in good order
+	Survived bool // it came back where it was and built on
 	Filling  bool // a payload was started and had not been filled once
 	Head     int  // that geth had confirmed to op-node
 	Hash     common.Hash
@@ -42,11 +43,11 @@ func (r *run) crash(ctx context.Context) error {
 			delay = time.Duration(rng.Int64N(int64(r.settings.blockTime * 9 / 10)))
 		}
 		d, err := r.down(ctx, kill, delay)
+		r.report.Downs = append(r.report.Downs, d)
 		if err != nil {
 			return fmt.Errorf("time %d that geth goes down (killed: %v), -seed %d: %w", round+1, kill, r.settings.seed, err)
 		}
-		r.report.Downs = append(r.report.Downs, d)
-		r.report.Downs[round].print(r.out)
+		d.print(r.out)
 		r.headed = false
 	}
 	return nil
@@ -108,8 +109,12 @@ func (r *run) down(ctx context.Context, kill bool, delay time.Duration) (downRep
 	if err != nil {
 		return d, err
 	}
+	if d.BackAt < d.Head {
+		return d, fmt.Errorf("%w: geth started with block %d, and had block %d", errLost, d.BackAt, d.Head)
+	}
 	if b := r.chain.at(d.Head); b.Hash != d.Hash {
 		return d, fmt.Errorf("%w: block %d was %s and is %s", errLost, d.Head, d.Hash, b.Hash)
 	}
+	d.Survived = true
 	return d, nil
 }

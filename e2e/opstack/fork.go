@@ -45,7 +45,7 @@ func (r *run) checkFork(ctx context.Context) error {
 		r.report.Fork.After += r.loaded(number)
 	}
 	if r.report.Fork.Before == 0 || r.report.Fork.After == 0 {
-		return fmt.Errorf("%w: of the blocks with transactions, %d before the fork and %d after it were filled as they should be", errFork, r.report.Fork.Before, r.report.Fork.After)
+		return fmt.Errorf("%w: of the blocks with transactions, %d before the fork and %d after it were filled as they should be; with a later -fork-at the load has time to begin", errFork, r.report.Fork.Before, r.report.Fork.After)
 	}
 	return nil
 }

@@ -59,26 +59,28 @@ type settings struct {
 	json              string
 }
 
-// command is what -help says besides the flags.
-func command() *cli.Command {
-	return &cli.Command{
-		Name:  "opstack",
-		About: "Runs the real OP Stack on a built geth, kills it, and compares it with a follower.",
-		Examples: `
+const examples = `
   opstack
         300 blocks, crossing the fork, and 5 restarts; then a new chain, the fork and 20 kills: 15 minutes
-  opstack -blocks 20 -fork-at 8 -kills 2 -restarts 1
+  opstack -blocks 20 -fork-at 10 -kills 2 -restarts 1
         the same, short: 3 minutes
   opstack -geth build/upstream/geth -threads 1
         the same with op-geth as it is, to compare with
-  opstack -state path -blocks 20 -fork-at 8 -kills 1 -restarts 0
+  opstack -state path -blocks 20 -fork-at 10 -kills 1 -restarts 0
         what a crash does to an op-geth that does not keep every block's state: see docs/try-opstack.md
-`,
+`
+
+// command is what -help says besides the flags.
+func command() *cli.Command {
+	return &cli.Command{
+		Name:     "opstack",
+		About:    "Runs the real OP Stack on a built geth, restarts and kills it, and compares it with a follower that derives from L1.",
+		Examples: examples,
 	}
 }
 
 // parse reads the command line. Its errors name the flag, the value and what is allowed.
-func parse(args []string, usage io.Writer) (*settings, error) {
+func parse(args []string, help io.Writer) (*settings, error) {
 	var s settings
 	var mix string
 	flags := flag.NewFlagSet("opstack", flag.ContinueOnError)
@@ -100,7 +102,7 @@ func parse(args []string, usage io.Writer) (*settings, error) {
 	flags.Uint64Var(&s.gasLimit, "gas-limit", 2*opchain.DefaultGasLimit, "gas limit of a block")
 	flags.StringVar(&s.dir, "dir", "", "new or empty `directory` for data and logs (a new one below the system's for temporary files)")
 	flags.StringVar(&s.json, "json", "", "`file` to write the results to, as JSON")
-	if err := command().Parse(flags, args, usage); err != nil {
+	if err := command().Parse(flags, args, help); err != nil {
 		return nil, err
 	}
 	if err := params.ValidateThreads("-threads", s.threads); err != nil {

@@ -28,6 +28,8 @@ type report struct {
 	Elapsed time.Duration
 	Failure string // empty: none
 
+	Interrupted bool
+
 	Head      int // of the sequencer
 	HeadHash  common.Hash
 	Compared  int // blocks of the follower, each equal to the sequencer's
@@ -117,24 +119,30 @@ func (r *report) print(out io.Writer) {
 		row("Jovian", "block %d %s with %d deposits", f.Block, f.Hash, f.Deposits)
 		row("filled blocks before it, after it", "%d, %d", f.Before, f.After)
 	}
-	kills, filling, rolled, deepest := 0, 0, 0, 0
+	kills, restarts, filling, rolled, deepest := 0, 0, 0, 0, 0
 	for _, d := range r.Downs {
-		if d.Killed {
+		switch {
+		case d.Survived && d.Killed:
 			kills++
+		case d.Survived:
+			restarts++
 		}
 		if d.Filling {
 			filling++
 		}
-		if d.BackAt < d.Head {
+		if d.Start > 0 && d.BackAt < d.Head {
 			rolled++
 			deepest = max(deepest, d.Head-d.BackAt)
 		}
 	}
-	row("kill -9 survived, restarts", "%d, %d", kills, len(r.Downs)-kills)
-	row("of them before the payload's first fill ended", "%d", filling)
+	row("kill -9 survived, restarts", "%d, %d of %d", kills, restarts, len(r.Downs))
+	row("during the first fill of a payload", "%d", filling)
 	row("came back below the head, at most", "%d, %d blocks", rolled, deepest)
 	result := "passed"
-	if r.Failure != "" {
+	switch {
+	case r.Interrupted:
+		result = "interrupted"
+	case r.Failure != "":
 		result = "FAILED"
 	}
 	row("result", "%s", result)

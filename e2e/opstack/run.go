@@ -53,7 +53,7 @@ func execute(ctx context.Context, s *settings, out io.Writer) (*report, error) {
 	err := r.execute(ctx)
 	r.report.Elapsed = time.Since(r.start)
 	if err != nil {
-		r.report.Failure = err.Error()
+		r.report.Failure, r.report.Interrupted = err.Error(), ctx.Err() != nil
 	}
 	return r.report, err
 }

@@ -37,7 +37,7 @@ const (
 
 	// headStart is how long after L1's block L2's genesis is: about as long as its nodes
 	// take to start. op-node waits for it, or catches up.
-	headStart = 8 * time.Second
+	headStart = 12 * time.Second
 
 	// startTimeout is how long a program may take until it answers.
 	startTimeout = 60 * time.Second
