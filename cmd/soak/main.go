@@ -97,7 +97,7 @@ func run(ctx context.Context, args []string, trial func(seed int64) buildtest.Tr
 		return command().Complain(err, stderr)
 	}
 	if s.seed == 0 {
-		s.seed = time.Now().Unix()
+		s.seed = time.Now().UnixMilli()
 	}
 	report, err := soak(ctx, &s, stderr)
 	if err == nil {
