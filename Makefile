@@ -30,7 +30,7 @@ DURATION ?= 10m
 VERSION_FLAGS = $(shell build/version.sh)
 
 .PHONY: help tree patches upgrade forkdiff geth geth-upstream devnet \
-	test golangci conformance soak replay bench unit race differential e2e test-upstream vet lint clean clean-tree
+	test golangci conformance soak replay bench explain simulate unit race differential e2e test-upstream vet lint clean clean-tree
 .PHONY: upgrade-try release release-check
 .PHONY: optimism e2e-opnode
 
@@ -163,6 +163,16 @@ soak: tree
 bench: tree
 	$(GO) build $(PATCHED) -tags patched -o build/bin/blockbench ./cmd/blockbench
 	@exec build/bin/blockbench $(ARGS)
+
+#? explain: say what keeps a block from being filled faster; ARGS="…" are the flags of cmd/explain
+explain:
+	$(GO) build -o build/bin/explain ./cmd/explain
+	@exec build/bin/explain $(ARGS)
+
+#? simulate: the builder's scheduler with 1 to 64 workers in virtual time, checked against real runs
+simulate:
+	$(GO) build -o build/bin/explain ./cmd/explain
+	@exec build/bin/explain -workloads transfers,erc20,swaps-zipf,one-pool -check 1,2 -rounds 15 -quiet 20s $(ARGS)
 
 #? clean: remove what was built, but not unexported work in build/op-geth
 clean:

@@ -103,27 +103,33 @@ func loadFixture(path string) (*Fixture, error) {
 	if f.data.Header == nil {
 		return nil, errors.New("it has no header")
 	}
-	f.Name = FixtureWorkload + "/" + strconv.FormatUint(f.data.Header.Number.Uint64(), 10)
 	if f.data.ChainID != f.config.ChainID.Uint64() {
 		config := *params.OptimismTestConfig
 		config.ChainID = new(big.Int).SetUint64(f.data.ChainID)
 		f.config = &config
 	}
-	f.signer = types.MakeSigner(f.config, f.data.Header.Number, f.data.Header.Time)
+	return f, f.decode()
+}
+
+// decode reads the transactions, and makes the state.
+func (f *Fixture) decode() error {
+	number := f.data.Header.Number
+	f.Name = FixtureWorkload + "/" + strconv.FormatUint(number.Uint64(), 10)
+	f.signer = types.MakeSigner(f.config, number, f.data.Header.Time)
 	for i, raw := range f.data.Transactions {
 		tx := new(types.Transaction)
 		if err := tx.UnmarshalBinary(raw); err != nil {
-			return nil, fmt.Errorf("transaction %d: %w", i, err)
+			return fmt.Errorf("transaction %d: %w", i, err)
 		}
 		if tx.IsDepositTx() {
 			f.forced = append(f.forced, tx)
 			continue
 		}
 		if err := f.offer(tx); err != nil {
-			return nil, fmt.Errorf("transaction %d: %w", i, err)
+			return fmt.Errorf("transaction %d: %w", i, err)
 		}
 	}
-	return f, f.commit()
+	return f.commit()
 }
 
 // offer adds a transaction to those of the pool.

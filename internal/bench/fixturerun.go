@@ -60,14 +60,22 @@ func (f *Fixture) fill(workers int, parallel bool) (*Build, error) {
 			ByWorker:     result.Stats.ByWorker,
 		},
 	}
-	if b.Gas != uint64(f.data.Expected.GasUsed) {
-		return nil, fmt.Errorf("%s: gas used is %d, the chain's block has %d", f.Name, b.Gas, uint64(f.data.Expected.GasUsed))
-	}
-	if root := types.DeriveSha(types.Receipts(block.Receipts), trie.NewListHasher()); root != f.data.Expected.ReceiptsRoot {
-		return nil, fmt.Errorf("%s: receipts root is %s, the chain's block has %s", f.Name, root, f.data.Expected.ReceiptsRoot)
+	if err := f.check(block); err != nil {
+		return nil, err
 	}
 	b.Hash = block.State.IntermediateRoot(f.config.IsEIP158(block.Header.Number))
 	return b, nil
+}
+
+// check compares gas and receipts with those of the chain's block.
+func (f *Fixture) check(block *miner.Block) error {
+	if want := uint64(f.data.Expected.GasUsed); block.Header.GasUsed != want {
+		return fmt.Errorf("%s: gas used is %d, the chain's block has %d", f.Name, block.Header.GasUsed, want)
+	}
+	if root := types.DeriveSha(types.Receipts(block.Receipts), trie.NewListHasher()); root != f.data.Expected.ReceiptsRoot {
+		return fmt.Errorf("%s: receipts root is %s, the chain's block has %s", f.Name, root, f.data.Expected.ReceiptsRoot)
+	}
+	return nil
 }
 
 // compare fills the block sequentially and in parallel, in turn. Equal means that gas,

@@ -21,7 +21,7 @@ type Schedule struct {
 // Step is a stretch of a worker's time.
 type Step struct {
 	Worker int     `json:"worker"`
-	What   string  `json:"what"` // run, check or commit
+	What   string  `json:"what"` // run, check or commit; simulated also draw, again and blocked
 	FromMS float64 `json:"from_ms"`
 	ToMS   float64 `json:"to_ms"`
 }
@@ -131,8 +131,7 @@ const (
 
 // lanes lays the schedule out. Stretches too short to be seen are joined with the one
 // before if they are of a kind.
-func (r *Report) lanes() []Lane {
-	s := r.Schedule
+func (s *Schedule) lanes() []Lane {
 	if s == nil || s.EndMS == 0 {
 		return nil
 	}
@@ -145,7 +144,7 @@ func (r *Report) lanes() []Lane {
 		spans := &lanes[step.Worker].Spans
 		bar := Bar{X: laneLeft + step.FromMS*scale, Width: (step.ToMS - step.FromMS) * scale, Class: step.What}
 		if n := len(*spans); n > 0 && bar.Width < 0.3 {
-			if last := &(*spans)[n-1]; bar.X-last.X-last.Width < 0.3 && last.Width < 0.6 {
+			if last := &(*spans)[n-1]; bar.X-last.X-last.Width < 0.3 && (last.Width < 0.6 || last.Class == bar.Class) {
 				last.Width = bar.X + bar.Width - last.X
 				continue
 			}

@@ -16,6 +16,8 @@ import (
 	"github.com/ethereum/go-ethereum/params"
 	"github.com/holiman/uint256"
 
+	"github.com/op-geth-parallel/op-geth-parallel/core/blockstm"
+	"github.com/op-geth-parallel/op-geth-parallel/internal/simulate"
 	"github.com/op-geth-parallel/op-geth-parallel/miner"
 )
 
@@ -39,8 +41,8 @@ type access struct {
 // Traced is a transaction of a block as it ran in its place, one after the other.
 type Traced struct {
 	Duration time.Duration
-	reads    []access // whose value is from before the transaction
-	writes   []access // whose value the transaction changed
+	reads    []access // whose value is from before the transaction, in the order of the first reads
+	writes   []access // whose value the transaction changed, in the order of the first writes
 	seen     []access // all of it
 }
 
@@ -139,25 +141,51 @@ func touch(db *state.StateDB, key access) {
 // transactions each of which reads what the one before it wrote. Credits and debits don't
 // depend on each other, and comparing a balance with what it has to pay for is no read.
 func (t *Trace) Bound() float64 {
-	var (
-		ready      = make(map[access]time.Duration)
-		sum, chain time.Duration
-	)
-	for _, tx := range t.Txs {
-		var begin time.Duration
-		for _, key := range tx.reads {
-			begin = max(begin, ready[key])
-		}
-		end := begin + tx.Duration
-		for _, key := range tx.writes {
-			ready[key] = max(ready[key], end)
-		}
-		sum, chain = sum+tx.Duration, max(chain, end)
-	}
+	block, _ := t.block()
+	_, chain := block.Chain()
 	if chain == 0 {
 		return 0
 	}
-	return float64(sum) / float64(chain)
+	return float64(block.Work()) / float64(chain)
+}
+
+// block returns the traced block for a simulation, and what its registers are. It takes
+// the traced durations for executing, and nothing for all else.
+func (t *Trace) block() (*simulate.Block, []access) {
+	var (
+		b     = new(simulate.Block)
+		names []access
+		index = make(map[access]int)
+	)
+	registers := func(list []access) []int {
+		out := make([]int, 0, len(list))
+		for _, key := range list {
+			i, known := index[key]
+			if !known {
+				i = len(names)
+				index[key], names = i, append(names, key)
+				b.Registers = append(b.Registers, key.field.kind())
+			}
+			out = append(out, i)
+		}
+		return out
+	}
+	for _, tx := range t.Txs {
+		b.Txs = append(b.Txs, simulate.Tx{After: blockstm.NoTx, Reads: registers(tx.reads), Writes: registers(tx.writes), Execute: tx.Duration})
+	}
+	return b, names
+}
+
+// kind is how the register of such a field behaves.
+func (f field) kind() simulate.Kind {
+	switch f {
+	case balance:
+		return simulate.Total
+	case slot:
+		return simulate.Value
+	default: // what is written does not hang on what else was read
+		return simulate.Counter
+	}
 }
 
 // tracer is a StateDB that notes what a transaction reads and what it may have written.
@@ -167,11 +195,14 @@ type tracer struct {
 	seen      map[access]struct{}
 	read      map[access]struct{}
 	before    map[access]common.Hash // values before a first write
+	reads     []access               // the keys of read, in their order
+	writes    []access               // the keys of before, in their order
 }
 
 func (t *tracer) reset() {
 	t.executing = false
 	t.seen, t.read, t.before = make(map[access]struct{}), make(map[access]struct{}), make(map[access]common.Hash)
+	t.reads, t.writes = nil, nil
 }
 
 // value returns the present value of what an access is to.
@@ -190,8 +221,10 @@ func (t *tracer) value(key access) common.Hash {
 
 func (t *tracer) reading(key access) {
 	t.seen[key] = struct{}{}
-	if _, own := t.before[key]; !own || key.field == balance {
+	_, own := t.before[key]
+	if _, known := t.read[key]; !known && (!own || key.field == balance) {
 		t.read[key] = struct{}{} // a balance is what it was before, plus own changes
+		t.reads = append(t.reads, key)
 	}
 }
 
@@ -199,20 +232,18 @@ func (t *tracer) writing(key access) {
 	t.seen[key] = struct{}{}
 	if _, known := t.before[key]; !known {
 		t.before[key] = t.value(key)
+		t.writes = append(t.writes, key)
 	}
 }
 
 // accesses returns what was read, and what is different from before.
 func (t *tracer) accesses() (reads, writes []access) {
-	for key := range t.read {
-		reads = append(reads, key)
-	}
-	for key, value := range t.before {
-		if t.value(key) != value {
+	for _, key := range t.writes {
+		if t.value(key) != t.before[key] {
 			writes = append(writes, key)
 		}
 	}
-	return reads, writes
+	return t.reads, writes
 }
 
 // Prepare implements vm.StateDB. It is called after the sender has paid for the gas.

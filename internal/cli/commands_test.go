@@ -17,6 +17,7 @@ func badValues() map[string][]string {
 		"blockbench":  {"-rounds=none", "-state=lukewarm", "-workers=0"},
 		"conformance": {"-jobs=none", "-jobs=0", "-workers=300"},
 		"devnet":      {"-blocks=none", "-blocks=0", "-block-time=1", "-mix=nothing"},
+		"explain":     {"-txs=none", "-workers=0", "-workloads=nothing", "-what-if=luck=2"},
 		"forkdiff":    {"-context=none", "-context=-1", "-tree=no/such/tree"},
 		"opstack":     {"-blocks=none", "-kills=-1", "-state=some", "-threads=257"},
 		"replay":      {"-rounds=none", "-rounds=-1", "-workers=two"},

@@ -32,8 +32,9 @@ type clock struct {
 	freed chan struct{}   // closed when ended is set
 
 	latency time.Duration // from the signal until the woken worker runs
-	signal  func() time.Duration
-	giveUp  func() // called once, when stuck
+	signal  time.Duration // of the one who signals
+	held    resource      // the scheduler's lock; guarded by mu
+	giveUp  func()        // called once, when stuck
 }
 
 // moment is when a worker goes on.
@@ -137,7 +138,13 @@ func (c *clock) Signal() {
 	woken := c.idle[0]
 	c.idle = c.idle[1:]
 	c.waited += c.now - c.since[woken]
-	c.debts[c.active] += c.signal()
+	c.debts[c.active] += c.signal
+	if c.lock.TryLock() {
+		c.lock.Unlock()
+	} else { // signalled under the lock, which others have to wait for longer
+		c.held.free = max(c.held.free, c.now) + c.signal
+		c.held.busy += c.signal
+	}
 	c.push(c.now+c.latency, woken)
 }
 
@@ -196,9 +203,10 @@ func (c *clock) use(r *resource, own, others time.Duration) {
 		return
 	}
 	hold := own
-	if r.holder != c.active {
-		r.holder, hold = c.active, others
+	if r.holder != c.active && r.holder != nobody {
+		hold = others
 	}
+	r.holder = c.active
 	begin := max(c.now, r.free)
 	r.free = begin + hold
 	r.busy += hold

@@ -62,13 +62,9 @@ func Run(ctx context.Context, block *Block, o Options) (*Result, error) {
 	c := newClock(o.Workers, o.Seed)
 	p := newProgram(block, &o, c)
 	costs := &costs{program: p, joined: make([]bool, o.Workers)}
-	costs.lock.holder = nobody
+	c.held.holder = nobody
 	c.latency = o.Machine.Wake
-	c.signal = func() time.Duration {
-		costs.lock.free = max(costs.lock.free, c.now) + o.Machine.Signal
-		costs.lock.busy += o.Machine.Signal
-		return o.Machine.Signal
-	}
+	c.signal = o.Machine.Signal
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	c.giveUp = cancel
@@ -88,15 +84,14 @@ func Run(ctx context.Context, block *Block, o Options) (*Result, error) {
 	case stats.Committed != len(block.Txs):
 		return nil, fmt.Errorf("%d of %d transactions committed: %w", stats.Committed, len(block.Txs), context.Cause(ctx))
 	}
-	return p.result(o, stats, costs), nil
+	return p.result(o, stats), nil
 }
 
 // costs is a blockstm.Chaos that disturbs nothing. It has workers join the clock, and
 // spend the scheduler's own time.
 type costs struct {
 	program *program
-	lock    resource // the scheduler's
-	joined  []bool   // by worker
+	joined  []bool // by worker
 }
 
 // Pause implements blockstm.Chaos.
@@ -105,14 +100,14 @@ func (c *costs) Pause(worker int) {
 		c.joined[worker] = true
 		c.program.clock.join(worker)
 	}
-	c.program.clock.use(&c.lock, c.program.machine.Section, c.program.machine.Contended)
+	c.program.clock.use(&c.program.clock.held, c.program.machine.Section, c.program.machine.Contended)
 }
 
 // Spurious implements blockstm.Chaos.
 func (c *costs) Spurious(blockstm.TxIndex) bool { return false }
 
 // result sums a run up.
-func (p *program) result(o Options, stats blockstm.Stats, costs *costs) *Result {
+func (p *program) result(o Options, stats blockstm.Stats) *Result {
 	r := &Result{
 		Workers: o.Workers,
 		Time:    p.clock.now,
@@ -120,11 +115,11 @@ func (p *program) result(o Options, stats blockstm.Stats, costs *costs) *Result 
 		Steps:   p.steps,
 		Commit:  p.committing,
 		Draw:    p.drawing,
-		Lock:    costs.lock.busy,
+		Lock:    p.clock.held.busy,
 		Run:     p.running,
 		Wasted:  max(0, p.running-o.Machine.slowed(p.block.Work())),
 		Idle:    p.clock.waited,
-		Queued:  costs.lock.waited,
+		Queued:  p.clock.held.waited,
 	}
 	for i := range p.registers {
 		lines := &p.registers[i].lines

@@ -2,6 +2,7 @@ package simulate
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"reflect"
 	"sync"
@@ -221,5 +222,25 @@ func TestWorkersThatAllWaitEndTheSimulation(t *testing.T) {
 	<-ended
 	if !c.stuck {
 		t.Error("the clock does not know that it was stuck")
+	}
+}
+
+func TestAScaleChangesWhatItNames(t *testing.T) {
+	s, err := ParseScale("commit=0.5, lock=2,wake=0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := independent(3)
+	if got := b.Scaled(s).Txs[1]; got.Commit != us/2 || got.Execute != 100*us || b.Txs[1].Commit != us {
+		t.Errorf("scaled %+v, before %+v", got, b.Txs[1])
+	}
+	m := Machine{Section: 1, Contended: 2, Handover: 3, Wake: 4, Signal: 5}
+	if got, want := m.Scaled(s), (Machine{Section: 2, Contended: 4, Handover: 3, Signal: 5}); got != want {
+		t.Errorf("scaled %+v, want %+v", got, want)
+	}
+	for _, text := range []string{"commit", "luck=1", "commit=-1", "commit=x", "commit=1001"} {
+		if _, err := ParseScale(text); !errors.Is(err, ErrScale) {
+			t.Errorf("%q: error %v, want ErrScale", text, err)
+		}
 	}
 }
