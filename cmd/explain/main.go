@@ -97,9 +97,6 @@ func parse(args []string, out io.Writer) (*settings, error) {
 	if fixtures {
 		return nil, fmt.Errorf("-workloads has %q: name the files instead, as in explain ../shared/fixtures/mainnet/*.json.gz", bench.FixtureWorkload)
 	}
-	if len(s.workloads) == 0 && len(s.files) == 0 && s.rpc == "" {
-		return nil, errors.New("there is no block to explain: give a file, -workloads or -rpc (-help tells more)")
-	}
 	if s.Workers, err = numbers("-workers", workers, params.MaxThreads); err != nil {
 		return nil, err
 	}
@@ -125,6 +122,9 @@ func parse(args []string, out io.Writer) (*settings, error) {
 	}
 	if s.Quiet < 0 || s.Quiet > time.Hour {
 		return nil, fmt.Errorf("-quiet is %v, allowed are 0 to 1h", s.Quiet)
+	}
+	if len(s.workloads) == 0 && len(s.files) == 0 && s.rpc == "" {
+		return nil, errors.New("there is no block to explain: give a file, -workloads or -rpc (-help tells more)")
 	}
 	s.world.Senders, s.world.Pools = min(s.txs, workload.MaxAccounts), 64
 	return s, nil

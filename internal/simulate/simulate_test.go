@@ -121,12 +121,7 @@ func random(seed uint64) *Block {
 	for i := range b.Registers {
 		b.Registers[i] = Kind(r.IntN(3))
 	}
-	some := func() (list []int) {
-		for _, i := range r.Perm(len(b.Registers))[:r.IntN(min(5, len(b.Registers)+1))] {
-			list = append(list, i)
-		}
-		return list
-	}
+	some := func() []int { return r.Perm(len(b.Registers))[:r.IntN(min(5, len(b.Registers)+1))] }
 	short := func() time.Duration { return time.Duration(r.IntN(5)) * us }
 	for range r.IntN(300) {
 		after := blockstm.NoTx
