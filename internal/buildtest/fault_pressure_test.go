@@ -105,11 +105,14 @@ func TestAThousandInterruptsAtRandomMomentsAreObeyedAtOnce(t *testing.T) {
 		}
 		n := openNode(t, s, "")
 		want := buildReference(t, n)
-		start := time.Now()
-		if _, err := n.Build(2, nil); err != nil {
-			t.Fatalf("%v\n%s", err, replay(t, seed))
+		full := time.Hour // what a build takes that nothing holds up
+		for range 5 {
+			start := time.Now()
+			if _, err := n.Build(2, nil); err != nil {
+				t.Fatalf("%v\n%s", err, replay(t, seed))
+			}
+			full = min(full, time.Since(start))
 		}
-		full := time.Since(start)
 		if c.share == 1 {
 			full /= 4 // the rest is like that
 		}
