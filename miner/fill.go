@@ -34,7 +34,9 @@ func PrepareState(root common.Hash, db *state.StateDB) (*state.StateDB, error) {
 	if err != nil {
 		return nil, err
 	}
-	return state.NewWithReader(root, &trailedDatabase{tries, plain, new(trail)}, pstate.NewBase(db.Reader()))
+	assembly := newAssembly()
+	tries.Beside = assembly.derive
+	return state.NewWithReader(root, &trailedDatabase{tries, plain, new(trail), assembly}, pstate.NewBase(db.Reader()))
 }
 
 // Sealable returns why the root of a prepared state, which was asked for, is wrong, and the
@@ -94,8 +96,10 @@ func Fill(ctx context.Context, block *Block, req *Request) Result {
 	case req.Interrupt != nil:
 		result.Interrupt = req.Interrupt.Load()
 	}
-	_, trail := untrailed(block.State.Database())
-	trail.note(block, req, r, &result)
+	if db, ok := block.State.Database().(*trailedDatabase); ok {
+		db.trail.note(block, req, r, &result)
+		db.assembly.offer(block.Txs, block.Receipts)
+	}
 	return result
 }
 

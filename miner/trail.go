@@ -39,9 +39,14 @@ type trailCandidate struct {
 // was filled.
 type trailedDatabase struct {
 	*pstate.Tries
-	plain state.Database
-	trail *trail
+	plain    state.Database
+	trail    *trail
+	assembly *assembly
 }
+
+// ListHasher returns what a block on the state is to be assembled with. The patch of
+// package consensus/beacon asks for it.
+func (t *trailedDatabase) ListHasher() types.ListHasher { return t.assembly }
 
 // untrailed returns the database as it was before PrepareState, and the trail, which is
 // nil if there is none.

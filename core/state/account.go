@@ -42,9 +42,7 @@ type Account struct {
 	code    blockstm.Cell[*Code]
 	balance blockstm.Sum
 
-	lingers blockstm.Cell[bool] // of a lingering account: still there, untouched
-	wiped   blockstm.Cell[bool] // destroyed in this block: nothing is left of root
-	wipes   atomic.Bool         // wiped may be set, now or later
+	fate atomic.Pointer[fate] // nil: there is no reason yet to ask for it
 
 	mu      sync.RWMutex // guards slots and emptied
 	slots   map[common.Hash]*Slot
@@ -54,6 +52,21 @@ type Account struct {
 	listed      bool    // on the list of accounts to apply
 	codeChanged bool    // code is to be applied
 	written     []*Slot // slots to apply
+}
+
+// fate says whether an account was destroyed. Few accounts have one.
+type fate struct {
+	lingers blockstm.Cell[bool] // of a lingering account: still there, untouched
+	wiped   blockstm.Cell[bool] // destroyed in this block: nothing is left of root
+}
+
+// destiny returns the fate of an account, which gets one if it has none.
+func (a *Account) destiny() *fate {
+	if f := a.fate.Load(); f != nil {
+		return f
+	}
+	a.fate.CompareAndSwap(nil, new(fate))
+	return a.fate.Load()
 }
 
 // Slot is what the multi-version memory holds of one storage slot.
@@ -73,7 +86,9 @@ func (a *Account) set(nonce uint64, balance *uint256.Int, code *Code, root commo
 	a.root = root
 	stored := root != (common.Hash{}) && root != types.EmptyRootHash
 	a.lingering = exists && nonce == 0 && code.Hash == types.EmptyCodeHash && (balance.IsZero() || stored)
-	a.lingers.Init(a.lingering)
+	if a.lingering {
+		a.destiny().lingers.Init(true)
+	}
 }
 
 // slot returns what is held of a slot, or nil.
@@ -116,7 +131,7 @@ func (a *Account) exists(tx blockstm.TxIndex) (exists bool, blocker blockstm.TxI
 		return true, blocker, ok
 	}
 	if a.lingering {
-		return a.lingers.Read(tx, true)
+		return a.destiny().lingers.Read(tx, true)
 	}
 	return false, blockstm.NoTx, true
 }
@@ -125,11 +140,12 @@ func (a *Account) exists(tx blockstm.TxIndex) (exists bool, blocker blockstm.TxI
 // estimate, ok is false and blocker its writer.
 func (a *Account) storage(s *Slot, tx blockstm.TxIndex, register bool) (value common.Hash, blocker blockstm.TxIndex, ok bool) {
 	value, writer, ok := s.value.Read(tx, register)
-	if !ok || !a.wipes.Load() {
+	f := a.fate.Load()
+	if !ok || f == nil {
 		return value, writer, ok
 	}
 	// A committed wipe is in the slot already. An uncommitted one hides all before it.
-	switch wiped, wiper, ok := a.wiped.Read(tx, register); {
+	switch wiped, wiper, ok := f.wiped.Read(tx, register); {
 	case !ok:
 		return common.Hash{}, wiper, false
 	case wiped && wiper != blockstm.NoTx && writer <= wiper:

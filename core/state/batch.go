@@ -4,7 +4,6 @@ import (
 	"errors"
 	"math"
 	"runtime"
-	"slices"
 	"time"
 
 	"github.com/ethereum/go-ethereum/common"
@@ -31,8 +30,10 @@ type batch struct {
 	root  common.Hash // of the stored trie
 	open  func() (state.Trie, error)
 
-	accounts []accountChange
-	slots    []slotChange
+	beside func() // see Tries.Beside
+
+	accounts chunked[accountChange]
+	slots    chunked[slotChange]
 
 	inner        state.Trie // op-geth's trie; nil: not opened yet
 	innerHas     int        // how many of accounts it has
@@ -52,25 +53,25 @@ type slotChange struct {
 
 // UpdateAccount implements state.Trie.
 func (b *batch) UpdateAccount(address common.Address, account *types.StateAccount, _ int) error {
-	b.accounts = append(b.accounts, accountChange{address: address, account: *account})
+	*b.accounts.add() = accountChange{address: address, account: *account}
 	return nil
 }
 
 // DeleteAccount implements state.Trie.
 func (b *batch) DeleteAccount(address common.Address) error {
-	b.accounts = append(b.accounts, accountChange{address: address, deleted: true})
+	*b.accounts.add() = accountChange{address: address, deleted: true}
 	return nil
 }
 
 // UpdateStorage implements state.Trie.
 func (b *batch) UpdateStorage(_ common.Address, key, value []byte) error {
-	b.slots = append(b.slots, slotChange{common.BytesToHash(key), value})
+	*b.slots.add() = slotChange{common.BytesToHash(key), value}
 	return nil
 }
 
 // DeleteStorage implements state.Trie.
 func (b *batch) DeleteStorage(_ common.Address, key []byte) error {
-	b.slots = append(b.slots, slotChange{key: common.BytesToHash(key)})
+	*b.slots.add() = slotChange{key: common.BytesToHash(key)}
 	return nil
 }
 
@@ -80,7 +81,12 @@ func (b *batch) UpdateContractCode(common.Address, common.Hash, []byte) error { 
 // Hash implements state.Trie. If the stored trie cannot be read the hash is zero, and
 // Tries.Failure says why.
 func (b *batch) Hash() common.Hash {
+	var besides errgroup.Group
+	if b.beside != nil {
+		besides.Go(func() error { b.beside(); return nil })
+	}
 	root, err := b.hash()
+	_ = besides.Wait()
 	if err == nil {
 		return root
 	}
@@ -94,13 +100,14 @@ func (b *batch) Hash() common.Hash {
 
 // hash returns the root after all changes.
 func (b *batch) hash() (common.Hash, error) {
-	changes := make([]trie.Change, len(b.accounts)+len(b.slots))
+	accounts := b.accounts.len()
+	changes := make([]trie.Change, accounts+b.slots.len())
 	err := parallel(len(changes), func(from, to int) error {
 		keccak := crypto.NewKeccakState()
 		for i := from; i < to; i++ {
 			c := &changes[i]
-			if i < len(b.accounts) {
-				a := &b.accounts[i]
+			if i < accounts {
+				a := b.accounts.at(i)
 				c.Key = crypto.HashData(keccak, a.address[:])
 				if a.deleted {
 					continue
@@ -111,7 +118,7 @@ func (b *batch) hash() (common.Hash, error) {
 				}
 				continue
 			}
-			s := &b.slots[i-len(b.accounts)]
+			s := b.slots.at(i - accounts)
 			c.Key = crypto.HashData(keccak, s.key[:])
 			if len(s.value) > 0 {
 				var err error
@@ -150,8 +157,8 @@ func (b *batch) full() (state.Trie, error) {
 	if err != nil {
 		return nil, err
 	}
-	for ; b.innerHas < len(b.accounts); b.innerHas++ {
-		a := &b.accounts[b.innerHas]
+	for ; b.innerHas < b.accounts.len(); b.innerHas++ {
+		a := b.accounts.at(b.innerHas)
 		if a.deleted {
 			err = inner.DeleteAccount(a.address)
 		} else {
@@ -161,8 +168,8 @@ func (b *batch) full() (state.Trie, error) {
 			return nil, err
 		}
 	}
-	for ; b.innerHasSlot < len(b.slots); b.innerHasSlot++ {
-		s := &b.slots[b.innerHasSlot]
+	for ; b.innerHasSlot < b.slots.len(); b.innerHasSlot++ {
+		s := b.slots.at(b.innerHasSlot)
 		if len(s.value) == 0 {
 			err = inner.DeleteStorage(common.Address{}, s.key[:])
 		} else {
@@ -191,7 +198,7 @@ func (b *batch) opened() (state.Trie, error) {
 // core/state has StateDB.Copy call it.
 func (b *batch) CopyTrie() state.Trie {
 	c := *b
-	c.accounts, c.slots = slices.Clip(b.accounts), slices.Clip(b.slots)
+	c.accounts, c.slots = b.accounts.clone(), b.slots.clone()
 	c.inner, c.innerHas, c.innerHasSlot = nil, 0, 0
 	return &c
 }

@@ -18,6 +18,10 @@ type Tries struct {
 	root  common.Hash         // of the parent state
 	nodes database.NodeReader // of the parent state; safe for concurrent use
 
+	// Beside is called while the account trie is hashed, in a goroutine that has ended when
+	// that has. Nil: nothing is. It is set before the tries are used.
+	Beside func()
+
 	mu  sync.Mutex // guards err
 	err error      // why a root is wrong
 }
@@ -36,7 +40,7 @@ func (t *Tries) OpenTrie(root common.Hash) (state.Trie, error) {
 	if root != t.root {
 		return t.Database.OpenTrie(root)
 	}
-	return &batch{tries: t, root: root, open: func() (state.Trie, error) { return t.Database.OpenTrie(root) }}, nil
+	return &batch{tries: t, root: root, beside: t.Beside, open: func() (state.Trie, error) { return t.Database.OpenTrie(root) }}, nil
 }
 
 // OpenStorageTrie implements state.Database.

@@ -80,8 +80,8 @@ func (w *writeSet) registers(f func(register)) {
 			f(&aw.account.balance)
 		}
 		if aw.destroyed {
-			f(&aw.account.wiped)
-			f(&aw.account.lingers)
+			f(&aw.account.destiny().wiped)
+			f(&aw.account.destiny().lingers)
 		}
 	}
 	for i := range w.slots {
@@ -149,8 +149,8 @@ func (f *Footprint) Publish(version blockstm.Version) blockstm.TxIndex {
 		w := &f.writes.accounts[i]
 		a := w.account
 		if w.destroyed {
-			a.wipes.Store(true)
-			readers = max(readers, a.wiped.Write(version, true), a.lingers.Write(version, false))
+			fate := a.destiny()
+			readers = max(readers, fate.wiped.Write(version, true), fate.lingers.Write(version, false))
 		}
 		if w.nonceSet || w.destroyed {
 			readers = max(readers, a.nonce.Write(version, w.nonce))

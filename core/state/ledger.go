@@ -80,8 +80,8 @@ func (l *Ledger) destroy(tx blockstm.TxIndex, w *accountWrite) {
 	a.nonce.Commit(tx, 0)
 	a.code.Commit(tx, noCode)
 	a.balance.Commit(tx, w.delta)
-	a.wiped.Commit(tx, true)
-	a.lingers.Commit(tx, false)
+	a.destiny().wiped.Commit(tx, true)
+	a.destiny().lingers.Commit(tx, false)
 
 	for _, s := range a.written {
 		s.listed = false

@@ -253,11 +253,12 @@ func (v *View) GetStorageRoot(addr common.Address) common.Hash {
 	if a == nil || a.root == (common.Hash{}) || a.root == types.EmptyRootHash {
 		return types.EmptyRootHash
 	}
-	wiped, writer, ok := a.wiped.Read(v.tx, true)
+	gone := &a.destiny().wiped
+	wiped, writer, ok := gone.Read(v.tx, true)
 	if !ok {
 		v.block(writer)
 	}
-	v.out.reads.flags = append(v.out.reads.flags, blockstm.Captured[bool]{Cell: &a.wiped, Seen: wiped})
+	v.out.reads.flags = append(v.out.reads.flags, blockstm.Captured[bool]{Cell: gone, Seen: wiped})
 	if wiped {
 		return types.EmptyRootHash
 	}

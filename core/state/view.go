@@ -177,11 +177,12 @@ func (v *View) sealAccount(l *local) {
 // isCleared reports whether a lingering account, which the transaction touched, is to go
 // by EIP-161.
 func (v *View) isCleared(l *local) bool {
-	lingers, writer, ok := l.account.lingers.Read(v.tx, true)
+	there := &l.account.destiny().lingers
+	lingers, writer, ok := there.Read(v.tx, true)
 	if !ok {
 		v.block(writer)
 	}
-	v.out.reads.flags = append(v.out.reads.flags, blockstm.Captured[bool]{Cell: &l.account.lingers, Seen: lingers})
+	v.out.reads.flags = append(v.out.reads.flags, blockstm.Captured[bool]{Cell: there, Seen: lingers})
 	if !lingers || l.nonce64(v) != 0 || l.codeOf(v) != noCode {
 		return false
 	}

@@ -3,6 +3,7 @@ package trie
 import (
 	"fmt"
 	"math/bits"
+	"slices"
 	"sort"
 
 	"github.com/ethereum/go-ethereum/common"
@@ -39,15 +40,17 @@ func (u *updater) descend(depth int, n byte) {
 
 // resolve takes apart the node that a reference, of something, stands for.
 func (u *updater) resolve(it *items, at *ref, depth int) error {
-	blob := at.bytes()
+	var blob []byte
 	if at.isHash() {
 		var err error
 		if blob, err = u.reader.Node(u.owner, u.loose[:depth:depth], at.hash()); err != nil {
 			return err
 		}
+	} else {
+		blob = slices.Clone(at.bytes()) // a leaf's value stays in use
 	}
 	if len(blob) == 0 {
-		return fmt.Errorf("%w: node %x of %v at path %x is missing", ErrMalformed, at.bytes(), u.owner, u.loose[:depth])
+		return fmt.Errorf("%w: no node of %v at path %x", ErrMalformed, u.owner, u.loose[:depth])
 	}
 	if err := it.parse(blob); err != nil {
 		return fmt.Errorf("%w (of %v at path %x)", err, u.owner, u.loose[:depth])
