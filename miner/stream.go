@@ -38,6 +38,26 @@ type stream struct {
 	plain, blob TxSource
 	signer      types.Signer
 	accounts    map[accountKey]*account
+
+	freshAccounts   slab[account]
+	freshCandidates slab[candidate]
+}
+
+// slab allocates many values at a time.
+type slab[T any] struct {
+	free []T
+}
+
+const slabSize = 32
+
+// next returns a zero value of its own.
+func (s *slab[T]) next() *T {
+	if len(s.free) == 0 {
+		s.free = make([]T, slabSize)
+	}
+	p := &s.free[0]
+	s.free = s.free[1:]
+	return p
 }
 
 // accountKey names a sender in one of the lists. A drop concerns one list only.
@@ -58,7 +78,8 @@ func (s *stream) next(tx blockstm.TxIndex) (*candidate, blockstm.TxIndex) {
 		if lazy == nil {
 			return nil, blockstm.NoTx
 		}
-		c := &candidate{lazy: lazy, tx: lazy.Resolve(), blob: blob}
+		c := s.freshCandidates.next()
+		c.lazy, c.tx, c.blob = lazy, lazy.Resolve(), blob
 		if lazy.DABytes != nil {
 			c.daSize = lazy.DABytes.Uint64()
 		}
@@ -94,7 +115,8 @@ func (s *stream) account(tx *types.Transaction, blob bool) *account {
 	key := accountKey{from, blob}
 	a := s.accounts[key]
 	if a == nil {
-		a = &account{address: from, last: blockstm.NoTx}
+		a = s.freshAccounts.next()
+		a.address, a.last = from, blockstm.NoTx
 		s.accounts[key] = a
 	}
 	return a

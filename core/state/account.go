@@ -49,9 +49,11 @@ type Account struct {
 	emptied bool // the committed state has lost root: slots not loaded yet are zero
 
 	// Owned by the Ledger.
-	listed      bool    // on the list of accounts to apply
-	codeChanged bool    // code is to be applied
-	written     []*Slot // slots to apply
+	listed      bool        // on the list of accounts to apply
+	codeChanged bool        // code is to be applied
+	written     []*Slot     // slots to apply
+	nonceThere  uint64      // what the StateDB has
+	moneyThere  uint256.Int // what the StateDB has for a balance
 }
 
 // fate says whether an account was destroyed. Few accounts have one.
@@ -83,6 +85,7 @@ func (a *Account) set(nonce uint64, balance *uint256.Int, code *Code, root commo
 	a.nonce.Init(nonce)
 	a.balance.Init(balance)
 	a.code.Init(code)
+	a.nonceThere, a.moneyThere = nonce, *balance
 	a.root = root
 	stored := root != (common.Hash{}) && root != types.EmptyRootHash
 	a.lingering = exists && nonce == 0 && code.Hash == types.EmptyCodeHash && (balance.IsZero() || stored)

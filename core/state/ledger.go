@@ -88,6 +88,8 @@ func (l *Ledger) destroy(tx blockstm.TxIndex, w *accountWrite) {
 	}
 	a.written = a.written[:0]
 	a.codeChanged = false
+	a.nonceThere = 0
+	a.moneyThere.Clear()
 
 	l.base.liveMu.Lock()
 	defer l.base.liveMu.Unlock()
@@ -115,10 +117,12 @@ func (l *Ledger) Apply() {
 
 func (l *Ledger) apply(a *Account) {
 	a.listed = false
-	if nonce := a.nonce.Committed(); nonce != l.db.GetNonce(a.Address) {
+	if nonce := a.nonce.Committed(); nonce != a.nonceThere {
+		a.nonceThere = nonce
 		l.db.SetNonce(a.Address, nonce, tracing.NonceChangeUnspecified)
 	}
-	if balance := a.balance.Committed(); !balance.Eq(l.db.GetBalance(a.Address)) {
+	if balance := a.balance.Committed(); balance != a.moneyThere {
+		a.moneyThere = balance
 		// The StateDB keeps the pointer.
 		l.db.SetBalance(a.Address, new(uint256.Int).Set(&balance), tracing.BalanceChangeUnspecified)
 	}

@@ -49,25 +49,58 @@ func (v *View) local(addr common.Address) *local {
 	if l := v.last; l != nil && l.address == addr {
 		return l
 	}
-	l := v.locals[addr]
+	l := v.find(addr)
 	if l == nil {
 		l = v.arena.next()
 		l.address = addr
-		v.locals[addr] = l
+		v.index(l)
 	}
 	v.last = l
 	return l
 }
 
+// scanned is the number of accounts up to which looking at each is quicker than a map.
+const scanned = 8
+
+// find returns the account of this view if there is one.
+func (v *View) find(addr common.Address) *local {
+	all := v.arena.used()
+	if len(all) > scanned {
+		return v.locals[addr]
+	}
+	for _, l := range all {
+		if l.address == addr {
+			return l
+		}
+	}
+	return nil
+}
+
+// index makes sure that find will find an account just taken from the arena.
+func (v *View) index(l *local) {
+	switch all := v.arena.used(); {
+	case len(all) == scanned+1:
+		for _, l := range all {
+			v.locals[l.address] = l
+		}
+	case len(all) > scanned:
+		v.locals[l.address] = l
+	}
+}
+
 // account returns the shared part of an account, or nil if it could not be loaded.
 func (v *View) account(l *local) *Account {
 	if l.account == nil {
-		a, err := v.base.account(l.address)
-		if err != nil {
-			v.fail(err)
-			return nil
+		recent := &v.recent[l.address[common.AddressLength-1]%recents]
+		if *recent == nil || (*recent).Address != l.address {
+			a, err := v.base.account(l.address)
+			if err != nil {
+				v.fail(err)
+				return nil
+			}
+			*recent = a
 		}
-		l.account = a
+		l.account = *recent
 	}
 	return l.account
 }

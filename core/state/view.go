@@ -28,8 +28,8 @@ type View struct {
 	blocked blockstm.TxIndex
 	err     error
 
-	locals map[common.Address]*local
-	last   *local // the account used last
+	locals map[common.Address]*local // see find
+	last   *local                    // the account used last
 	arena  arena[local]
 
 	slots     map[slotKey]*localSlot
@@ -40,6 +40,9 @@ type View struct {
 	transient map[slotKey]common.Hash
 	refund    uint64
 	logs      []*types.Log
+
+	// Accounts of the base that were used recently, the fee recipients above all.
+	recent [recents]*Account
 
 	// Warm from the start by the rules, in every transaction.
 	precompiles []common.Address
@@ -70,6 +73,9 @@ func NewView(base *Base, cancel func()) *View {
 		transient: make(map[slotKey]common.Hash),
 	}
 }
+
+// recents is the size of a view's memory of accounts.
+const recents = 32
 
 // maxKept bounds what a view keeps of its maps' memory for the next transaction: clearing
 // a map costs by its size.
