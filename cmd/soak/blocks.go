@@ -12,11 +12,12 @@ import (
 )
 
 const (
-	// blockTime is how long a block may take in all its builds. One that takes longer hangs.
-	blockTime = 3 * time.Minute
+	// blockTime is how long a block may take in all its builds. One that takes
+	// longer hangs, however busy the machine.
+	blockTime = 10 * time.Minute
 
 	// shrinkTime bounds the search for a smaller block that fails.
-	shrinkTime = time.Minute
+	shrinkTime = 2 * time.Minute
 )
 
 // blocks tries random blocks.

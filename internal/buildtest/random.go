@@ -36,7 +36,7 @@ func RandomPlan(rules string, seed int64) (*Plan, error) {
 		plan:    &Plan{Seed: seed, Rules: rules, GasLimit: roomyGasLimit},
 		rng:     rand.New(rand.NewSource(seed)),
 		world:   w,
-		senders: refs("s", 0), others: []Ref{"x0", "x1", "passer", "p4", "p2", "v0", "v1", "v2"},
+		senders: refs("s", 0), others: append(refs("x", 12), "passer", "p4", "p2", "v0", "v1", "v2"),
 	}
 	r.cast()
 	r.limits()

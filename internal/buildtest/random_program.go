@@ -110,6 +110,7 @@ func (r *planMaker) make() string {
 		"init(invalid)",
 		"deploy(0 sload 1 add 0 sstore)",
 		"deploy(caller selfdestruct)",
+		"deploy(0 sload 1 add dup1 0 sstore 3 and @k jumpi caller selfdestruct k:)",
 		"deploy(callvalue 1 sstore 0 0 revert)",
 		"deploy(0 0 0 0 callvalue caller gas call)",
 	})
@@ -132,6 +133,10 @@ func (r *planMaker) fail() string {
 	guard := func(what string, mask int) string {
 		return fmt.Sprintf("%d sload %d and @go%d jumpi %s go%d:", r.slot(), mask, l, what, l)
 	}
+	mask := 7
+	if !r.world.after("Cancun") { // where it is more than a transfer
+		mask = 3
+	}
 	switch r.rng.Intn(8) {
 	case 0, 1, 2:
 		return guard("0 0 revert", 3)
@@ -140,9 +145,9 @@ func (r *planMaker) fail() string {
 	case 4: // burns all the gas there is
 		return guard(fmt.Sprintf("burn%d: @burn%d jump", l, l), 7)
 	case 5:
-		return guard(fmt.Sprintf("$%s selfdestruct", r.anyone()), 7)
+		return guard(fmt.Sprintf("$%s selfdestruct", r.anyone()), mask)
 	case 6:
-		return guard("address selfdestruct", 7)
+		return guard("address selfdestruct", mask)
 	default: // ends well
 		return guard("0 0 return", 7)
 	}
