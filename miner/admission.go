@@ -42,6 +42,8 @@ type admission struct {
 	daLimit      uint64 // bytes; MaxUint64: none
 	daBytes      uint64 // bytes in the block, of this run
 
+	drops Drops
+
 	// For the workers: what is left, which only ever falls.
 	gasLeft       atomic.Uint64
 	footprintLeft atomic.Uint64
@@ -96,16 +98,22 @@ func (a *admission) hopeless(c *candidate) bool {
 		a.gasLeft.Load() < c.lazy.Gas || a.footprintLeft.Load() < a.footprint(c)
 }
 
+// leave counts a candidate that is left out, and returns what that means.
+func (a *admission) leave(reason DropReason, v verdict) verdict {
+	a.drops[reason]++
+	return v
+}
+
 // before decides what can be decided without an execution.
 func (a *admission) before(c *candidate) verdict {
 	if c.account != nil && c.account.dropped.Load() {
-		return leaveOne
+		return a.leave(DropAccount, leaveOne)
 	}
 	if a.block.GasPool.Gas() < params.TxGas || a.footprintSpace() < a.minFootprint {
 		return endOfFill
 	}
 	if c.blob && a.block.Blobs >= a.limits.MaxBlobs() {
-		return leaveRest
+		return a.leave(DropBlobs, leaveRest)
 	}
 	if v := a.fits(c); v != notDecided {
 		return v
@@ -117,16 +125,16 @@ func (a *admission) before(c *candidate) verdict {
 func (a *admission) fits(c *candidate) verdict {
 	if a.block.GasPool.Gas() < c.lazy.Gas {
 		log.Trace("Not enough gas left for transaction", "hash", c.lazy.Hash, "left", a.block.GasPool.Gas(), "needed", c.lazy.Gas)
-		return leaveRest
+		return a.leave(DropGas, leaveRest)
 	}
 	if a.cancun {
 		if left := a.limits.MaxBlobs() - a.block.Blobs; left < int(c.lazy.BlobGas/params.BlobTxBlobGasPerBlob) {
-			return leaveRest
+			return a.leave(DropBlobs, leaveRest)
 		}
 	}
 	if a.footprintSpace() < a.footprint(c) {
 		log.Debug("Not enough DA space left for transaction", "hash", c.lazy.Hash, "left", a.footprintSpace(), "needed", a.footprint(c))
-		return leaveRest
+		return a.leave(DropFootprint, leaveRest)
 	}
 	if a.daAfter(c) > a.daLimit {
 		log.Debug("Transaction would exceed the block's DA size limit", "hash", c.lazy.Hash, "size", c.daSize, "used", a.daBytes, "limit", a.daLimit)
@@ -134,13 +142,13 @@ func (a *admission) fits(c *candidate) verdict {
 	}
 	if c.tx == nil {
 		log.Trace("Ignoring evicted transaction", "hash", c.lazy.Hash)
-		return leaveRest
+		return a.leave(DropEvicted, leaveRest)
 	}
 	if a.block.Size+c.tx.Size() >= a.limits.MaxSize {
 		return endOfFill
 	}
 	if c.tx.Protected() && !a.eip155 {
-		return leaveRest
+		return a.leave(DropUnprotected, leaveRest)
 	}
 	return notDecided
 }
@@ -158,11 +166,11 @@ func (a *admission) daAfter(c *candidate) uint64 {
 func (a *admission) precheck(c *candidate) verdict {
 	if a.limits.Failsafe != nil && len(interoptypes.TxToInteropAccessList(c.tx)) > 0 && a.limits.Failsafe() {
 		c.tx.SetRejected()
-		return a.failed(c, errFailsafe)
+		return a.failed(c, errFailsafe, DropInterop)
 	}
 	if c.tx.Type() == types.BlobTxType {
 		if a.block.Blobs+len(c.tx.BlobHashes()) > a.limits.MaxBlobs() {
-			return leaveRest
+			return a.leave(DropBlobs, leaveRest)
 		}
 		return notDecided
 	}
@@ -175,17 +183,18 @@ func (a *admission) precheck(c *candidate) verdict {
 		if err != nil {
 			metrics.GetOrRegisterCounter("miner/transactionConditional/rejected", nil).Inc(1)
 			c.tx.SetRejected()
-			return a.failed(c, fmt.Errorf("conditional failed: %w", err))
+			return a.failed(c, fmt.Errorf("conditional failed: %w", err), DropConditional)
 		}
 	}
 	return notDecided
 }
 
-// failed decides about a candidate that the state transition or a check refused.
-func (a *admission) failed(c *candidate, err error) verdict {
+// failed decides about a candidate that the state transition or a check refused, the
+// latter for the reason given.
+func (a *admission) failed(c *candidate, err error, reason DropReason) verdict {
 	if errors.Is(err, core.ErrNonceTooLow) {
 		log.Trace("Skipping transaction with low nonce", "hash", c.lazy.Hash, "sender", c.account.address, "nonce", c.tx.Nonce())
-		return leaveOne
+		return a.leave(DropNonce, leaveOne)
 	}
 	logAt := log.Debug
 	rpc := a.block.RPCContext
@@ -193,7 +202,7 @@ func (a *admission) failed(c *candidate, err error) verdict {
 		logAt = log.Warn
 	}
 	logAt("Transaction failed, account skipped", "hash", c.lazy.Hash, "sender", c.account.address, "rejected", c.tx.Rejected(), "err", err)
-	return leaveRest
+	return a.leave(reason, leaveRest)
 }
 
 // include puts an executed candidate, which nothing speaks against any more, into the
@@ -201,7 +210,7 @@ func (a *admission) failed(c *candidate, err error) verdict {
 func (a *admission) include(c *candidate, o *outcome) (verdict, error) {
 	block := a.block
 	if err := block.GasPool.SubGas(c.message.GasLimit); err != nil {
-		return a.failed(c, err), nil
+		return a.failed(c, err, DropInvalid), nil
 	}
 	if err := block.GasPool.ReturnGas(o.gasReturned, o.gasUsed); err != nil {
 		return endOfFill, fmt.Errorf("transaction %v: %w", c.lazy.Hash, err)

@@ -32,16 +32,16 @@ type benchBlock struct {
 	froms []common.Address
 }
 
-func newBenchBlock(b *testing.B, kind workload.Kind) *benchBlock {
+func newBenchBlock(b testing.TB, kind workload.Kind, count int) *benchBlock {
 	config, err := buildtest.Rules("Jovian")
 	if err != nil {
 		b.Fatal(err)
 	}
-	gen, err := workload.New(workload.Options{Seed: 1, ChainID: config.ChainID.Uint64(), Mix: workload.Only(kind), Accounts: benchTxs})
+	gen, err := workload.New(workload.Options{Seed: 1, ChainID: config.ChainID.Uint64(), Mix: workload.Only(kind), Accounts: count})
 	if err != nil {
 		b.Fatal(err)
 	}
-	txs, err := gen.Take(benchTxs)
+	txs, err := gen.Take(count)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -78,7 +78,7 @@ func newBenchBlock(b *testing.B, kind workload.Kind) *benchBlock {
 	return bench
 }
 
-func (bench *benchBlock) block(b *testing.B) *miner.Block {
+func (bench *benchBlock) block(b testing.TB) *miner.Block {
 	parent := bench.chain.CurrentBlock()
 	db, err := bench.chain.StateAt(parent.Root)
 	if err != nil {
@@ -102,7 +102,7 @@ func (bench *benchBlock) block(b *testing.B) *miner.Block {
 func BenchmarkFill(b *testing.B) {
 	for _, kind := range workload.Kinds() {
 		b.Run(string(kind), func(b *testing.B) {
-			bench := newBenchBlock(b, kind)
+			bench := newBenchBlock(b, kind, benchTxs)
 			for _, threads := range []int{1, 2} {
 				b.Run(fmt.Sprintf("threads=%d", threads), func(b *testing.B) {
 					b.ReportAllocs()

@@ -97,13 +97,3 @@ type Result struct {
 
 	Stats Stats
 }
-
-// Stats counts what a run did.
-type Stats struct {
-	Candidates   int   // drawn from the lists
-	Committed    int   // transactions put in the block
-	Dropped      int   // candidates left out
-	Executions   int   // incarnations executed, all workers
-	Reexecutions int   // incarnations after a candidate's first
-	ByWorker     []int // incarnations executed, by worker
-}

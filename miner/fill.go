@@ -54,6 +54,7 @@ func Sealable(db *state.StateDB) error {
 //
 // It must not run twice over one block at the same time.
 func Fill(ctx context.Context, block *Block, req *Request) Result {
+	begin := time.Now()
 	base, err := supported(block)
 	if err == nil {
 		err = base.Attach(block.State)
@@ -76,15 +77,18 @@ func Fill(ctx context.Context, block *Block, req *Request) Result {
 	r.positions = make([]position, scheduler.Window())
 
 	ctx, stop := watch(context.WithoutCancel(ctx), req)
+	running := time.Now()
 	counts, err := scheduler.Run(ctx)
-	stop()
+	ran := time.Since(running)
+	unset := stop()
 
 	rest := r.close()
 	base.Next = r.drawn
-	result := Result{DABytes: r.admission.daBytes, Stats: statsOf(r, counts)}
+	result := Result{DABytes: r.admission.daBytes, Stats: statsOf(r, counts, ran)}
 	if err == nil || !r.torn {
 		err = errors.Join(err, r.apply())
 	}
+	result.Stats.Elapsed = time.Since(begin)
 	switch {
 	case err != nil:
 		// The rest of the block is sequential, also in a later call.
@@ -95,6 +99,9 @@ func Fill(ctx context.Context, block *Block, req *Request) Result {
 		result.Interrupt = r.signal
 	case req.Interrupt != nil:
 		result.Interrupt = req.Interrupt.Load()
+	}
+	if result.Interrupt != 0 {
+		result.Stats.InterruptLatency = time.Since(unset)
 	}
 	if db, ok := block.State.Database().(*trailedDatabase); ok {
 		db.trail.note(block, req, r, &result)
@@ -132,11 +139,12 @@ func orEmpty(source TxSource) TxSource {
 }
 
 // watch returns a context that is done once the request's interrupt fires, and a function
-// to end the watch, which waits for it.
-func watch(ctx context.Context, req *Request) (context.Context, func()) {
+// to end the watch, which waits for it and tells when the interrupt was last seen unset.
+func watch(ctx context.Context, req *Request) (context.Context, func() time.Time) {
 	ctx, cancel := context.WithCancel(ctx)
+	unset := time.Now()
 	if req.Interrupt == nil {
-		return ctx, cancel
+		return ctx, func() time.Time { cancel(); return unset }
 	}
 	done := make(chan struct{})
 	go func() {
@@ -146,25 +154,16 @@ func watch(ctx context.Context, req *Request) (context.Context, func()) {
 		for {
 			select {
 			case <-ticker.C:
+				now := time.Now()
 				if req.Interrupt.Load() != 0 {
 					cancel()
 					return
 				}
+				unset = now
 			case <-ctx.Done():
 				return
 			}
 		}
 	}()
-	return ctx, func() { cancel(); <-done }
-}
-
-func statsOf(r *run, counts blockstm.Stats) Stats {
-	return Stats{
-		Candidates:   counts.Drawn,
-		Committed:    r.committed,
-		Dropped:      counts.Committed - r.committed,
-		Executions:   counts.Executions,
-		Reexecutions: counts.Repeats,
-		ByWorker:     counts.ByWorker,
-	}
+	return ctx, func() time.Time { cancel(); <-done; return unset }
 }

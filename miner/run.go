@@ -157,7 +157,7 @@ func (r *run) decide(p *position) (verdict, error) {
 	case p.outcome.skipped:
 		return endOfFill, errSkippedFits
 	case p.outcome.err != nil:
-		return r.admission.failed(c, p.outcome.err), nil
+		return r.admission.failed(c, p.outcome.err, DropInvalid), nil
 	}
 	return r.admission.include(c, &p.outcome)
 }

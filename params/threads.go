@@ -5,7 +5,6 @@ package params
 import (
 	"errors"
 	"fmt"
-	"runtime"
 )
 
 const (
@@ -55,7 +54,7 @@ func ResolveThreads(n *int) int {
 	case n == nil:
 		return unsetThreads
 	case *n == AutoThreads:
-		return min(runtime.GOMAXPROCS(0), MaxThreads)
+		return min(UsableCPUs(), MaxThreads)
 	default:
 		return *n
 	}

@@ -192,7 +192,7 @@ func compareWithUpstream(t *testing.T, flags ...string) {
 
 func TestNodeGoesOnOnTheSameDatadir(t *testing.T) {
 	path := patched(t)
-	c, datadir := newChain(t, path, 10)
+	c, datadir := newChain(t, path, 30)
 
 	// Parallel, upstream's own binary, parallel again: the datadir is the same to all.
 	for i, step := range []struct {
@@ -227,7 +227,7 @@ func TestNodeGoesOnOnTheSameDatadir(t *testing.T) {
 
 func TestThreadsSetOverRPCTakeEffectFromTheNextBlock(t *testing.T) {
 	path := patched(t)
-	c, datadir := newChain(t, path, 10)
+	c, datadir := newChain(t, path, 30)
 	c.start(t, path, datadir)
 	builds := func() int { return len(filled.FindAllString(c.node.log.String(), -1)) }
 

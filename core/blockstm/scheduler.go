@@ -7,6 +7,7 @@ import (
 	"math/bits"
 	"runtime/debug"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 )
@@ -86,7 +87,11 @@ type Stats struct {
 	Blocked    int   // incarnations that ended at an estimate
 	Aborts     int   // finished incarnations thrown away
 	HeadRuns   int   // incarnations that ran settled, at the head of the line
+	Depth      int   // distances from the head at which incarnations started, summed up
 	ByWorker   []int // incarnations, by worker
+
+	Waited     time.Duration // of the workers with nothing to do, summed up
+	Committing time.Duration // in the ordered commit, executions at the head in place included
 }
 
 // Scheduler runs one Program. It is used once.
@@ -291,6 +296,7 @@ func (s *Scheduler) take() (version Version, settled bool, ok bool) {
 			if t.settled {
 				s.stats.HeadRuns++
 			}
+			s.stats.Depth += int(tx - s.head)
 			s.wake(0)
 			return Version{Tx: tx, Incarnation: t.incarnation}, t.settled, true
 		}
@@ -304,7 +310,9 @@ func (s *Scheduler) take() (version Version, settled bool, ok bool) {
 			break
 		}
 		s.parked++
+		since := time.Now()
 		s.idle.Wait()
+		s.stats.Waited += time.Since(since)
 		s.parked--
 	}
 	return Version{}, false, false
@@ -473,11 +481,15 @@ func (s *Scheduler) commit(worker int) {
 		return
 	}
 	s.commits = true
+	var since time.Time
 	for !s.done && s.head < s.tail {
 		tx := s.head
 		t := s.task(tx)
 		if t.status != executed {
 			break
+		}
+		if since.IsZero() {
+			since = time.Now()
 		}
 		t.status = committing
 		settled, version := t.settled, Version{Tx: tx, Incarnation: t.incarnation + 1}
@@ -507,6 +519,9 @@ func (s *Scheduler) commit(worker int) {
 		s.wake(1)
 	}
 	s.commits = false
+	if !since.IsZero() {
+		s.stats.Committing += time.Since(since)
+	}
 	if s.done {
 		s.unlocked(s.program.Cancel)
 	}

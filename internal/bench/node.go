@@ -208,7 +208,7 @@ func (n *Node) Build(threads int) (*Build, error) {
 	switch {
 	case b.Engine.Fallback != "":
 		return nil, fmt.Errorf("building with %d threads fell back to sequential: %s", threads, b.Engine.Fallback)
-	case threads > 1 && b.Engine.Committed != b.Pooled:
+	case threads > 1 && !b.Engine.Small && b.Engine.Committed != b.Pooled:
 		return nil, fmt.Errorf("building with %d threads: %d transactions by the parallel path, the block has %d", threads, b.Engine.Committed, b.Pooled)
 	}
 	return b, nil

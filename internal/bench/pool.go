@@ -83,6 +83,13 @@ func (p *pool) Pending(filter txpool.PendingFilter) (map[common.Address][]*txpoo
 	return p.snapshot()
 }
 
+// Stats implements txpool.SubPool.
+func (p *pool) Stats() (int, int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.count, 0
+}
+
 func (p *pool) Init(uint64, *types.Header, txpool.Reserver) error { return nil }
 func (p *pool) SetIngressFilters([]txpool.IngressFilter)          {}
 func (p *pool) Reset(_, _ *types.Header)                          {}

@@ -39,6 +39,7 @@ type EngineStats struct {
 	Reexecutions int
 	ByWorker     []int
 	Fallback     string // why filling went on sequentially; "" if it did not
+	Small        bool   // too few transactions were offered for it to run
 }
 
 // probe is a consensus engine and a log handler that time the build going on. The miner
@@ -129,6 +130,8 @@ func (p *probe) Handle(_ context.Context, r slog.Record) error {
 				return true
 			})
 		})
+	case "Filled block sequentially":
+		p.with(func(w *watch) { w.stats.Small = true })
 	case "Parallel block building stopped, filling the rest sequentially",
 		"Parallel block building not possible, filling the block sequentially":
 		p.with(func(w *watch) { w.stats.Fallback = errOf(r) })

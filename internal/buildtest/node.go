@@ -34,12 +34,16 @@ type Node struct {
 	engine   consensus.Engine
 	db       ethdb.Database
 	parent   *types.Header // what every block builds on
+
+	// MinTxs is how many transactions there must be for the miner to build in parallel,
+	// 0 its default. It is 1 in a new node.
+	MinTxs int
 }
 
 // NewNode opens a node on the scenario. dir is where the database goes, which then has
 // the path scheme; empty means in memory, with the hash scheme.
 func NewNode(s *Scenario, dir string) (*Node, error) {
-	n := &Node{Scenario: s, engine: beacon.New(ethash.NewFaker()), db: rawdb.NewMemoryDatabase()}
+	n := &Node{Scenario: s, MinTxs: 1, engine: beacon.New(ethash.NewFaker()), db: rawdb.NewMemoryDatabase()}
 	cfg := core.DefaultConfig().WithStateScheme(rawdb.HashScheme)
 	if dir != "" {
 		kv, err := pebble.New(dir, 16, 16, "", false)
@@ -86,7 +90,7 @@ func (n *Node) Miner(threads int) *geth.Miner {
 		MaxDATxSize:    n.Scenario.MaxDATxSize,
 		MaxDABlockSize: n.Scenario.MaxDABlockSize,
 	}
-	setThreads(&cfg, threads)
+	setThreads(&cfg, threads, n.MinTxs)
 	m := geth.New(n, cfg, n.engine)
 	m.SetPrioAddresses(n.Scenario.Prio)
 	return m

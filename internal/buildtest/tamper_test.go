@@ -42,11 +42,11 @@ func (b *tampered) StateAtBlock(_ context.Context, block *types.Block, _ uint64,
 // miner returns op-geth's miner on the node. It must be closed by the caller.
 func (b *tampered) miner(threads int, configure func(*geth.Config)) *geth.Miner {
 	cfg := geth.Config{
-		GasCeil:         b.Scenario.GasLimit,
-		GasPrice:        big.NewInt(1),
-		Recommit:        20 * time.Millisecond,
-		ParallelThreads: &threads,
+		GasCeil:  b.Scenario.GasLimit,
+		GasPrice: big.NewInt(1),
+		Recommit: 20 * time.Millisecond,
 	}
+	setThreads(&cfg, threads, b.MinTxs)
 	if configure != nil {
 		configure(&cfg)
 	}

@@ -7,4 +7,4 @@ import geth "github.com/ethereum/go-ethereum/miner"
 // Patched reports whether op-geth's miner can build in parallel.
 const Patched = false
 
-func setThreads(*geth.Config, int) {}
+func setThreads(*geth.Config, int, int) {}
