@@ -177,10 +177,17 @@ func (b *Build) Filled(header *types.Header, txs int) {
 	}
 }
 
-// Sealed tells that the block is finished.
-func (b *Build) Sealed(block *types.Block) {
+// Sealed tells that the block is finished, on that state. An error says that the block is
+// not what it should be: it must be built again, sequentially.
+func (b *Build) Sealed(block *types.Block, db *state.StateDB) error {
 	if b == nil || b.filled.IsZero() {
-		return
+		return nil
+	}
+	if err := Sealable(db); err != nil {
+		b.giveUp(ReasonTries)
+		b.recorded = b.recorder.put(b.recorded, b.report)
+		log.Error("Parallel block building could not hash the state", "number", b.report.Number, "err", err)
+		return err
 	}
 	took := time.Since(b.filled)
 	hash := block.Hash()
@@ -190,6 +197,7 @@ func (b *Build) Sealed(block *types.Block) {
 		published.seal.Update(took)
 		log.Debug("Sealed block that was filled in parallel", "number", b.report.Number, "hash", hash, "elapsed", common.PrettyDuration(took))
 	}
+	return nil
 }
 
 // Verify executes the finished block again if it was filled in parallel, see the package's

@@ -91,7 +91,9 @@ func TestWhatParallelBuildingHasNothingToDoWithIsLeftAlone(t *testing.T) {
 	}
 	build.Expect(0, 5000)
 	build.Filled(block.Header, 1)
-	build.Sealed(nil)
+	if err := build.Sealed(nil, db); err != nil {
+		t.Error(err)
+	}
 	if build.Parallel() || build.Verify(context.Background(), context.Background(), nil, nil, "") != nil {
 		t.Error("no build is filled in parallel or verified")
 	}

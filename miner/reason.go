@@ -24,6 +24,8 @@ const (
 	ReasonAssumption Reason = "assumption"
 	// ReasonRead: the state could not be read, or a commit failed.
 	ReasonRead Reason = "read"
+	// ReasonTries: the state could not be hashed; the block is built again.
+	ReasonTries Reason = "tries"
 	// ReasonTorn: it failed in the middle of a commit; the block is built again.
 	ReasonTorn Reason = "torn"
 	// ReasonRefuted: verification refuted the block; it is built again.
@@ -32,7 +34,7 @@ const (
 
 // fallbackReasons returns the reasons that are failures of the parallel path.
 func fallbackReasons() []Reason {
-	return []Reason{ReasonState, ReasonUnsupported, ReasonPanic, ReasonAssumption, ReasonRead, ReasonTorn, ReasonRefuted}
+	return []Reason{ReasonState, ReasonUnsupported, ReasonPanic, ReasonAssumption, ReasonRead, ReasonTries, ReasonTorn, ReasonRefuted}
 }
 
 // reasonOf returns why a run fell back.
