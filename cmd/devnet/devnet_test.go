@@ -44,6 +44,10 @@ func TestBadFlagsAreRefusedByNameAndValue(t *testing.T) {
 		{[]string{"-compare", "-keep"}, []string{"-compare", "-keep", "allowed"}},
 		{[]string{"-geth", "no/such/file"}, []string{"-geth", "no/such/file", "allowed"}},
 		{[]string{"-geth", os.TempDir()}, []string{"-geth", os.TempDir(), "allowed"}},
+		{[]string{"-stack", "-compare"}, []string{"-stack", "-compare", "allowed"}},
+		{[]string{"-stack", "-backlog", "5"}, []string{"-stack", "-backlog", "allowed"}},
+		{[]string{"-stack", "-block-time", "500ms"}, []string{"-block-time", "500ms", "allowed"}},
+		{[]string{"-stack", "-l1", self, "-op-node", "no/such/file"}, []string{"-op-node", "no/such/file", "allowed"}},
 		{[]string{"now"}, []string{"now", "allowed"}},
 	} {
 		_, err := parse(append([]string{"-geth", self}, test.args...), io.Discard)

@@ -23,8 +23,7 @@ const (
 	// progressInterval is how often a line of progress is printed.
 	progressInterval = 10 * time.Second
 
-	// stallTimeout is how long the sequencer may go without a new block, and the follower
-	// without a new safe one, beyond what is expected.
+	// stallTimeout is how long a node may go without a new block.
 	stallTimeout = 90 * time.Second
 )
 
@@ -168,10 +167,10 @@ func (r *run) load(ctx context.Context) error {
 	return nil
 }
 
-// until looks at both nodes, and prints progress, until done says so. It fails with what the nodes do wrong, or
-// where there is no new block, of the sequencer or of the follower, for too long.
+// until looks at both nodes, and prints progress, until done says so. It fails with what
+// the nodes do wrong, or where either has no new block for too long.
 func (r *run) until(ctx context.Context, what string, done func() bool) error {
-	last, since := [2]int{}, time.Now()
+	var mine, theirs stall
 	for {
 		if err := r.look(ctx); err != nil {
 			return fmt.Errorf("%s: %w", what, err)
@@ -180,10 +179,7 @@ func (r *run) until(ctx context.Context, what string, done func() bool) error {
 			return nil
 		}
 		head, followed := r.chain.head()
-		if now := [2]int{head, followed}; now != last {
-			last, since = now, time.Now()
-		}
-		if time.Since(since) > stallTimeout {
+		if mine.at(head) || theirs.at(followed) {
 			return fmt.Errorf("%s: %w for %v: the sequencer is at block %d, the follower at %d", what, errStalled, stallTimeout, head, followed)
 		}
 		select {
@@ -192,6 +188,20 @@ func (r *run) until(ctx context.Context, what string, done func() bool) error {
 		case <-time.After(pollInterval):
 		}
 	}
+}
+
+// stall notices that a node has no new block.
+type stall struct {
+	head  int
+	since time.Time
+}
+
+// at reports whether a node has had this head for too long.
+func (s *stall) at(head int) bool {
+	if head != s.head || s.since.IsZero() {
+		s.head, s.since = head, time.Now()
+	}
+	return time.Since(s.since) > stallTimeout
 }
 
 // look takes over what is new.

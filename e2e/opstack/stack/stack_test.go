@@ -7,8 +7,10 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -123,5 +125,36 @@ func TestAConfigurationThatOpNodeCannotRunIsRefused(t *testing.T) {
 			t.Errorf("%+v: no error", config)
 			s.Stop()
 		}
+	}
+}
+
+func TestNoProcessIsLeftOfAStackThatDoesNotStart(t *testing.T) {
+	dir := t.TempDir()
+	pidFile := filepath.Join(dir, "pid")
+	mute := filepath.Join(dir, "mute") // an L1 that never answers
+	script := "#!/bin/sh\necho $$ >" + pidFile + "\nexec sleep 600\n"
+	if err := os.WriteFile(mute, []byte(script), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	s, err := Start(ctx, Config{Dir: dir, L1: mute, BlockTime: time.Second, Jovian: 1})
+	if err == nil {
+		s.Stop()
+		t.Fatal("no error")
+	}
+	if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "l1.log") {
+		t.Errorf("the error is %v, want %v and the name of the log", err, context.DeadlineExceeded)
+	}
+	text, err := os.ReadFile(pidFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(pid, 0); !errors.Is(err, syscall.ESRCH) {
+		t.Errorf("process %d is still there: %v", pid, err)
 	}
 }
