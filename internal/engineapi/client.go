@@ -41,14 +41,22 @@ func (c *Client) RPC() *rpc.Client { return c.rpc }
 // SetHead makes a block the head. It fails with ErrNotValid where the node does not
 // accept it.
 func (c *Client) SetHead(ctx context.Context, head common.Hash) error {
-	_, err := c.forkchoiceUpdated(ctx, head, nil)
+	return c.SetForkchoice(ctx, engine.ForkchoiceStateV1{HeadBlockHash: head})
+}
+
+// SetForkchoice makes blocks the head, the safe and the finalized one. It fails with
+// ErrNotValid where the node does not accept the head.
+func (c *Client) SetForkchoice(ctx context.Context, state engine.ForkchoiceStateV1) error {
+	_, err := c.forkchoiceUpdated(ctx, state, nil)
 	return err
 }
 
 // StartPayload makes a block the head and starts building on it. It fails with
 // ErrNotValid where the node does not accept the head.
 func (c *Client) StartPayload(ctx context.Context, head common.Hash, attrs *engine.PayloadAttributes) (engine.PayloadID, error) {
-	id, err := c.forkchoiceUpdated(ctx, head, attrs)
+	// Safe and finalized blocks lag behind on a real chain; none yet is what op-node
+	// tells before the first batch is on L1.
+	id, err := c.forkchoiceUpdated(ctx, engine.ForkchoiceStateV1{HeadBlockHash: head}, attrs)
 	if err != nil {
 		return engine.PayloadID{}, err
 	}
@@ -58,16 +66,13 @@ func (c *Client) StartPayload(ctx context.Context, head common.Hash, attrs *engi
 	return *id, nil
 }
 
-func (c *Client) forkchoiceUpdated(ctx context.Context, head common.Hash, attrs *engine.PayloadAttributes) (*engine.PayloadID, error) {
-	// Safe and finalized blocks lag behind on a real chain; none yet is what op-node
-	// tells before the first batch is on L1.
+func (c *Client) forkchoiceUpdated(ctx context.Context, state engine.ForkchoiceStateV1, attrs *engine.PayloadAttributes) (*engine.PayloadID, error) {
 	var response engine.ForkChoiceResponse
-	state := engine.ForkchoiceStateV1{HeadBlockHash: head}
 	if err := c.rpc.CallContext(ctx, &response, "engine_forkchoiceUpdatedV3", state, attrs); err != nil {
-		return nil, fmt.Errorf("engine_forkchoiceUpdatedV3 to %s: %w", head, err)
+		return nil, fmt.Errorf("engine_forkchoiceUpdatedV3 to %s: %w", state.HeadBlockHash, err)
 	}
 	if err := checkStatus(response.PayloadStatus); err != nil {
-		return nil, fmt.Errorf("engine_forkchoiceUpdatedV3 to %s: %w", head, err)
+		return nil, fmt.Errorf("engine_forkchoiceUpdatedV3 to %s: %w", state.HeadBlockHash, err)
 	}
 	return response.PayloadID, nil
 }

@@ -108,7 +108,7 @@ type rollupConfig struct {
 
 // newRollupConfig returns the configuration of a chain that starts with genesis at an L1
 // block. Its contracts on L1 do not exist: nobody deposits, and nothing changes.
-func newRollupConfig(c *Config, l1 *types.Header, genesis *core.Genesis) *rollupConfig {
+func newRollupConfig(c *Config, origin *types.Header, genesis *core.Genesis) *rollupConfig {
 	fees := opchain.DefaultL1Info()
 	var scalar, operator common.Hash
 	scalar[0] = 1 // the version that has a scalar for blobs
@@ -139,7 +139,7 @@ func newRollupConfig(c *Config, l1 *types.Header, genesis *core.Genesis) *rollup
 		SystemConfig:      common.HexToAddress("0x5c00000000000000000000000000000420901337"),
 		ChainOpConfig:     config.Optimism,
 	}
-	r.Genesis.L1 = blockID{l1.Hash(), l1.Number.Uint64()}
+	r.Genesis.L1 = blockID{origin.Hash(), origin.Number.Uint64()}
 	r.Genesis.L2 = blockID{genesis.ToBlock().Hash(), 0}
 	r.Genesis.L2Time = genesis.Timestamp
 	r.Genesis.SystemConfig = systemConfig{

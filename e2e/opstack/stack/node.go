@@ -94,7 +94,7 @@ func (s *Stack) startNode(ctx context.Context, name, binary string, genesis *cor
 	}
 	n.config.Genesis = nil // it has one now
 	n.opNode, err = startProcess(context.WithoutCancel(ctx), s.config.Dir, name+"-op-node", s.config.OpNode, append([]string{
-		"--l1", url(s.l1Port), "--l1.beacon.ignore", "--l1.rpckind", "basic", "--l1.trustrpc",
+		"--l1", url(s.l1.port), "--l1.beacon.ignore", "--l1.rpckind", "basic", "--l1.trustrpc",
 		"--l1.http-poll-interval", "500ms", "--l1.epoch-poll-interval", "4s",
 		"--l2", url(n.authPort), "--l2.jwt-secret", engineapi.SecretFile(dir), "--l2.enginekind", "geth",
 		"--rollup.config", s.file("rollup.json"), "--rollup.l1-chain-config", s.file("l1.json"),

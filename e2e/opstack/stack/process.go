@@ -19,8 +19,8 @@ import (
 // asked to.
 var ErrExited = errors.New("exited by itself")
 
-// process is a program that runs until it is stopped and writes a log: geth for L1,
-// op-node, op-batcher.
+// process is a program that runs until it is stopped and writes a log: op-node,
+// op-batcher.
 type process struct {
 	name    string
 	logFile string

@@ -1,5 +1,5 @@
-// Package stack runs an OP Stack on this machine, of the real programs: geth in developer
-// mode as L1, a geth and an op-node that sequence, op-batcher, which posts batches to L1,
+// Package stack runs an OP Stack on this machine, of the real programs: geth with the
+// developer's genesis as L1, a geth and an op-node that sequence, op-batcher, which posts batches to L1,
 // and, if asked for, another geth and op-node that derive the chain from L1 and from
 // nothing else.
 //
@@ -12,7 +12,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strconv"
 	"time"
@@ -20,20 +19,12 @@ import (
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/core/types"
 	"github.com/ethereum/go-ethereum/crypto"
-	"github.com/ethereum/go-ethereum/ethclient"
-	"github.com/ethereum/go-ethereum/params"
 	"github.com/op-geth-parallel/op-geth-parallel/internal/engineapi"
 	"golang.org/x/sync/errgroup"
 )
 
 const (
 	loopback = "127.0.0.1"
-
-	// l1Period is the time between L1's blocks, in seconds.
-	l1Period = 2
-
-	// l1GasLimit lets several batches of calldata into a block of L1.
-	l1GasLimit = 60_000_000
 
 	// headStart is how long after L1's block L2's genesis is: about as long as its nodes
 	// take to start. op-node waits for it, or catches up.
@@ -42,7 +33,7 @@ const (
 	// startTimeout is how long a program may take until it answers.
 	startTimeout = 60 * time.Second
 
-	// developerKey is the key of the account that geth --dev endows; it is public.
+	// developerKey is the key of the account that the developer genesis endows; it is public.
 	developerKey = "b71c71a67e1177ad4e901695e1b4b9ee17ae16c6668d313eac2f96dbcda3f291"
 )
 
@@ -74,8 +65,7 @@ type Config struct {
 // Stack is a running OP Stack.
 type Stack struct {
 	config  Config
-	l1      *process
-	l1Port  int
+	l1      *l1
 	batcher *process
 
 	sequencer *Node
@@ -93,8 +83,8 @@ func Start(ctx context.Context, config Config) (_ *Stack, err error) {
 			err = errors.Join(err, s.Stop())
 		}
 	}()
-	head, err := s.startL1(ctx)
-	if err != nil {
+	var head *types.Header
+	if s.l1, head, err = startL1(ctx, config.Dir, config.L1); err != nil {
 		return nil, err
 	}
 	start := head.Time + uint64(headStart.Seconds())
@@ -106,7 +96,7 @@ func Start(ctx context.Context, config Config) (_ *Stack, err error) {
 	if err := writeJSON(s.file("rollup.json"), newRollupConfig(&config, head, genesis)); err != nil {
 		return nil, err
 	}
-	if err := writeJSON(s.file("l1.json"), params.AllDevChainProtocolChanges); err != nil {
+	if err := writeJSON(s.file("l1.json"), s.l1.config); err != nil {
 		return nil, err
 	}
 	var nodes errgroup.Group
@@ -133,43 +123,6 @@ func logFile(dir, name string) string { return filepath.Join(dir, name+".log") }
 
 func url(port int) string { return "http://" + loopback + ":" + strconv.Itoa(port) }
 
-// startL1 starts L1 and returns its newest block. Its genesis, of 1970, will not do: L2
-// would have to catch up with the time since then.
-func (s *Stack) startL1(ctx context.Context) (*types.Header, error) {
-	ports, err := freePorts(1)
-	if err != nil {
-		return nil, err
-	}
-	s.l1Port = ports[0]
-	dir := s.file("l1")
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return nil, fmt.Errorf("data directory of L1: %w", err)
-	}
-	s.l1, err = startProcess(context.WithoutCancel(ctx), s.config.Dir, "l1", s.config.L1, []string{
-		"--dev", "--dev.period", strconv.Itoa(l1Period), "--dev.gaslimit", strconv.Itoa(l1GasLimit),
-		"--datadir", dir,
-		"--http", "--http.addr", loopback, "--http.port", strconv.Itoa(s.l1Port), "--http.api", "eth,net,web3,debug,txpool",
-		"--authrpc.addr", loopback, "--authrpc.port", "0",
-		"--ipcdisable", "--port", "0", "--nodiscover", "--maxpeers", "0", "--nat", "none",
-	})
-	if err != nil {
-		return nil, err
-	}
-	client, err := ethclient.DialContext(ctx, url(s.l1Port))
-	if err != nil {
-		return nil, fmt.Errorf("RPC of L1: %w", err)
-	}
-	defer client.Close()
-	var head *types.Header
-	err = s.l1.await(ctx, func(ctx context.Context) error {
-		if head, err = client.HeaderByNumber(ctx, nil); err == nil && head.Number.Sign() == 0 {
-			err = errors.New("L1 has no block after its genesis yet")
-		}
-		return err
-	})
-	return head, err
-}
-
 // startBatcher starts what posts the sequencer's blocks to L1, as calldata.
 func (s *Stack) startBatcher(ctx context.Context) error {
 	ports, err := freePorts(1)
@@ -180,7 +133,7 @@ func (s *Stack) startBatcher(ctx context.Context) error {
 		return fmt.Errorf("the developer's key is not that of %s", batcherAddress())
 	}
 	s.batcher, err = startProcess(context.WithoutCancel(ctx), s.config.Dir, "op-batcher", s.config.OpBatcher, []string{
-		"--l1-eth-rpc", url(s.l1Port),
+		"--l1-eth-rpc", url(s.l1.port),
 		"--l2-eth-rpc", url(s.sequencer.rpcPort),
 		"--rollup-rpc", url(s.sequencer.rollupPort),
 		"--private-key", developerKey,
@@ -205,11 +158,11 @@ func (s *Stack) Follower() *Node { return s.follower }
 
 // Check fails if a process has ended without having been asked to.
 func (s *Stack) Check() error {
-	processes := []*process{s.l1, s.batcher}
+	processes := []*process{s.batcher}
 	for _, n := range s.nodes() {
 		processes = append(processes, n.opNode)
 	}
-	var errs []error
+	errs := []error{s.l1.check()}
 	for _, p := range processes {
 		select {
 		case <-p.exited:

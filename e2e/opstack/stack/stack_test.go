@@ -129,22 +129,40 @@ func TestAConfigurationThatOpNodeCannotRunIsRefused(t *testing.T) {
 }
 
 func TestNoProcessIsLeftOfAStackThatDoesNotStart(t *testing.T) {
+	geth := os.Getenv("GETH")
+	if geth == "" {
+		t.Skip("GETH is not set to a built geth, patched or not (make geth builds build/bin/geth)")
+	}
 	dir := t.TempDir()
 	pidFile := filepath.Join(dir, "pid")
-	mute := filepath.Join(dir, "mute") // an L1 that never answers
+	mute := filepath.Join(dir, "mute") // an op-node that never answers
 	script := "#!/bin/sh\necho $$ >" + pidFile + "\nexec sleep 600\n"
 	if err := os.WriteFile(mute, []byte(script), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	s, err := Start(ctx, Config{Dir: dir, L1: mute, BlockTime: time.Second, Jovian: 1})
+	go func() {
+		for ctx.Err() == nil {
+			if text, err := os.ReadFile(pidFile); err == nil && len(text) > 0 {
+				cancel() // as Ctrl-C does
+			}
+			time.Sleep(50 * time.Millisecond)
+		}
+	}()
+	s, err := Start(ctx, Config{Dir: dir, L1: geth, Geth: geth, OpNode: mute, BlockTime: time.Second, Jovian: 1, GasLimit: 30_000_000})
 	if err == nil {
 		s.Stop()
 		t.Fatal("no error")
 	}
-	if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "l1.log") {
-		t.Errorf("the error is %v, want %v and the name of the log", err, context.DeadlineExceeded)
+	if !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "op-node.log") {
+		t.Errorf("the error is %v, want %v and the name of the log", err, context.Canceled)
+	}
+	// The programs name files of the directory in their arguments; the mute one is asked for itself.
+	if out, err := exec.Command("ps", "-eo", "args").Output(); err != nil {
+		t.Logf("no list of processes: %v", err)
+	} else if strings.Contains(string(out), dir) {
+		t.Errorf("a process is left:\n%s", out)
 	}
 	text, err := os.ReadFile(pidFile)
 	if err != nil {
