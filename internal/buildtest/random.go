@@ -167,7 +167,7 @@ func (r *planMaker) cast() {
 // limits sets bounds that the pool runs into.
 func (r *planMaker) limits() {
 	rng, p := r.rng, r.plan
-	if r.one(3) {
+	if r.one(2) {
 		p.GasLimit = 3_000_000 + uint64(rng.Intn(10_000_000))
 	}
 	if r.world.Optimism() && r.one(4) {
@@ -285,9 +285,9 @@ func (r *planMaker) spoil(t *PlanTx) {
 		t.Evicted = true
 	case 4:
 		t.FeeCap, t.Tip = gwei, big.NewInt(1) // does not cover the base fee, or just so
-	case 5, 6:
+	case 5, 6, 15, 16, 17: // true when the block begins
 		if r.world.Optimism() && t.Blobs == 0 {
-			c := pick(rng, r.contracts)
+			c := pick(rng, r.contracts[len(r.libraries()):]) // the busiest
 			slot := PlanSlot{Key: fmt.Sprint(rng.Intn(6))}
 			for _, a := range r.plan.Accounts {
 				for _, s := range a.Slots {
@@ -317,7 +317,7 @@ func (r *planMaker) spoil(t *PlanTx) {
 		}
 	case 13:
 		t.UnknownDA = r.plan.Rules != "Jovian" // there upstream relies on it
-	case 14:
-		t.Gas = r.plan.GasLimit / 3
+	case 14, 18, 19, 20: // asks for what may be there no more, while smaller ones still fit
+		t.Gas = r.plan.GasLimit / uint64(2+rng.Intn(4))
 	}
 }

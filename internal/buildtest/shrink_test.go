@@ -46,7 +46,7 @@ func plantedBug(t *testing.T, seed int64) (Trial, *Plan) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.GasLimit = roomyGasLimit
+	p.GasLimit, p.Deposits = roomyGasLimit, nil
 	var pair [2]common.Address
 	for i, name := range []Ref{"c2", "c11"} { // counter and maybe: both read slot 0
 		if pair[i], err = name.Address(); err != nil {
