@@ -54,6 +54,9 @@ func TestRandomBlocksAreTheSameOnGoodSchedulesAndOnBadOnes(t *testing.T) {
 		return
 	}
 	first, count := int64(1001), *seedsFlag
+	if testing.Short() {
+		count = min(count, 8)
+	}
 	if *seedFlag != 0 {
 		first, count = *seedFlag, 1
 	}
