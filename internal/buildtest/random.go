@@ -56,7 +56,6 @@ type planMaker struct {
 	senders, contracts, others []Ref
 
 	labels int // in the program that is being made
-	next   int // slot that statements work on now and then
 	hot    Ref // account that many statements are about
 }
 

@@ -96,8 +96,8 @@ func TestAPlantedBugIsFoundAndTheBlockShrinksToAFewTransactions(t *testing.T) {
 
 func TestShrinkingEndsWithItsTime(t *testing.T) {
 	trial, p := plantedBug(t, 3)
-	tries, limited, stop := 0, context.Background(), func() {}
-	limited, stop = context.WithCancel(limited)
+	tries := 0
+	limited, stop := context.WithCancel(context.Background())
 	defer stop()
 	small := Shrink(limited, p, func(p *Plan) bool {
 		if tries++; tries == 5 {
