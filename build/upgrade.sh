@@ -31,12 +31,21 @@ if [ ! -f $work/.replaying ]; then
 	ln -s "$PWD/build/rr-cache" $repo/.git/rr-cache
 	commit_release $repo "$pinned"
 	tgit $repo tag pinned
+	# The series has one line of context, with which a hunk may find a wrong place in other
+	# files. So it is replayed with more, from where it applies exactly.
+	mkdir $work/series
+	cp patches/*.patch $work/series
+	set -- "$PWD/$work"/series/*.patch
+	if tgit $repo am -q --committer-date-is-author-date "$@" >/dev/null 2>&1; then
+		tgit $repo format-patch -q --zero-commit -N --no-signature --full-index -U12 --no-renames -o "$PWD/$work/series" pinned
+		tgit $repo reset -q --hard pinned
+	else
+		tgit $repo am --abort
+	fi
 	if [ "$VERSION" != "$pinned" ]; then
 		commit_release $repo "$VERSION"
 	fi
 	tgit $repo tag $BASE
-	mkdir $work/series
-	cp patches/*.patch $work/series
 	: >$work/conflicts
 	{ series_hash; date +%s; } >$work/.replaying
 	set -- "$PWD/$work"/series/*.patch
@@ -104,8 +113,8 @@ tgit $repo diff pinned $BASE -- $series_files >$work/upstream.diff
 			result="skipped"
 		elif [ -n "$stopped" ]; then
 			result="conflict, $stopped"
-		elif ! cmp -s "$patch" "$exported"; then
-			if [ "$(body "$patch")" != "$(body "$exported")" ]; then result="changed, by git's merge or by hand"; fi
+		elif ! cmp -s "patches/$name" "$exported"; then
+			if [ "$(body "patches/$name")" != "$(body "$exported")" ]; then result="changed, by git's merge or by hand"; fi
 		fi
 		echo "| $name | $result |"
 	done
