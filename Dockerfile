@@ -22,7 +22,7 @@ COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
 RUN COMMIT="$COMMIT" DATE="$DATE" OUT=/out build/release.sh "${TARGETARCH:-$(go env GOARCH)}" \
-	&& install -D /out/*/geth /usr/local/bin/geth \
+	&& mv /out/*/geth /usr/local/bin/geth \
 	&& geth version
 
 FROM alpine:3.22
