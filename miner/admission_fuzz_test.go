@@ -258,7 +258,7 @@ func (p *fuzzPool) fill(b bounds, all lists, ahead int) (e ending, err error) {
 	if err != nil {
 		return e, err
 	}
-	base := pstate.NewBase(plain.Reader())
+	base := pstate.NewBase(plain.Reader(), nil)
 	st, err := state.NewWithReader(root, db, base)
 	if err == nil {
 		err = base.Attach(st)

@@ -87,7 +87,7 @@ func (bench *benchBlock) block(b testing.TB) *miner.Block {
 	if db, err = state.New(parent.Root, db.Database()); err != nil {
 		b.Fatal(err)
 	}
-	if db, err = miner.PrepareState(parent.Root, db); err != nil {
+	if db, err = miner.PrepareState(parent.Root, db, nil); err != nil {
 		b.Fatal(err)
 	}
 	header := &types.Header{ParentHash: parent.Hash(), Number: big.NewInt(1), GasLimit: 1e10, Time: parent.Time + 2,

@@ -31,6 +31,8 @@ type Build struct {
 	workers  int // 1: what is still to be filled is filled sequentially
 	forced   int // transactions in the block that are not from the pool
 
+	state    *state.StateDB // made by PrepareState; nil: there is none
+
 	report   Report
 	recorded *Report // the copy that the recorder has
 	stats    Stats
@@ -60,12 +62,13 @@ func (r *Recorder) Begin(plan Plan, root common.Hash, db *state.StateDB) (*state
 	if b.expect(plan.Offered); b.workers == params.SequentialThreads {
 		return db, b
 	}
-	shared, err := PrepareState(root, db)
+	shared, err := PrepareState(root, db, r.recall())
 	if err != nil {
 		b.giveUp(ReasonState)
 		log.Warn("Parallel block building not possible, filling the block sequentially", "number", plan.Header.Number, "err", err)
 		return db, b
 	}
+	b.state = shared
 	return shared, b
 }
 
@@ -193,6 +196,9 @@ func (b *Build) Sealed(block *types.Block, db *state.StateDB) error {
 	hash := block.Hash()
 	b.report.Hash, b.report.SealMS = &hash, milliseconds(took)
 	b.recorded = b.recorder.put(b.recorded, b.report)
+	if b.report.Parallel && b.failure == nil {
+		b.recorder.learn(Learn(b.state))
+	}
 	if b.report.Parallel {
 		published.seal.Update(took)
 		log.Debug("Sealed block that was filled in parallel", "number", b.report.Number, "hash", hash, "elapsed", common.PrettyDuration(took))
@@ -214,6 +220,7 @@ func (b *Build) Verify(ctx, life context.Context, chain *core.BlockChain, sealed
 		return err
 	}
 	b.giveUp(ReasonRefuted)
+	b.recorder.forget()
 	b.recorded = b.recorder.put(b.recorded, b.report)
 	published.refuted.Inc(1)
 	log.Error("Parallel block building made a wrong block", "number", sealed.Block.Number(), "hash", sealed.Block.Hash(), "err", err)

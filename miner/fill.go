@@ -27,8 +27,9 @@ const interruptPoll = time.Millisecond
 
 // PrepareState returns a state equal to db, which must be the unmodified state of root,
 // whose base reads the workers of a later Fill can share, whose tries are hashed in
-// parallel, and whose database remembers how its block was filled, for Verify.
-func PrepareState(root common.Hash, db *state.StateDB) (*state.StateDB, error) {
+// parallel, and whose database remembers how its block was filled, for Verify. The lesson
+// of an earlier block may help; nil if there is none.
+func PrepareState(root common.Hash, db *state.StateDB, lesson *Lesson) (*state.StateDB, error) {
 	plain, _ := untrailed(db.Database())
 	tries, err := pstate.NewTries(root, plain)
 	if err != nil {
@@ -36,7 +37,8 @@ func PrepareState(root common.Hash, db *state.StateDB) (*state.StateDB, error) {
 	}
 	assembly := newAssembly()
 	tries.Beside = assembly.derive
-	return state.NewWithReader(root, &trailedDatabase{tries, plain, new(trail), assembly}, pstate.NewBase(db.Reader()))
+	prepared := &trailedDatabase{Tries: tries, root: root, plain: plain, trail: new(trail), course: newCourse(root, lesson), assembly: assembly}
+	return state.NewWithReader(root, prepared, pstate.NewBase(db.Reader(), lesson.of(root)))
 }
 
 // Sealable returns why the root of a prepared state, which was asked for, is wrong, and the
@@ -64,7 +66,8 @@ func Fill(ctx context.Context, block *Block, req *Request) Result {
 		plain, blob := stream.rest(nil)
 		return Result{Fallback: err, RestPlain: plain, RestBlob: blob}
 	}
-	r := &run{stream: stream, interrupt: req.Interrupt, head: base.Next, drawn: base.Next, ledger: pstate.NewLedger(base)}
+	db := block.State.Database().(*trailedDatabase)
+	r := &run{stream: stream, course: db.course, interrupt: req.Interrupt, head: base.Next, drawn: base.Next, ledger: pstate.NewLedger(base)}
 	r.admission = newAdmission(block, req.Limits, r.ledger)
 	for i := range max(req.Threads, 1) {
 		r.workers = append(r.workers, newWorker(block, base, req.Chaos, i))
@@ -84,6 +87,7 @@ func Fill(ctx context.Context, block *Block, req *Request) Result {
 
 	rest := r.close()
 	base.Next = r.drawn
+	r.course.end()
 	result := Result{DABytes: r.admission.daBytes, Stats: statsOf(r, counts, ran)}
 	if err == nil || !r.torn {
 		err = errors.Join(err, r.apply())
@@ -103,10 +107,8 @@ func Fill(ctx context.Context, block *Block, req *Request) Result {
 	if result.Interrupt != 0 {
 		result.Stats.InterruptLatency = time.Since(unset)
 	}
-	if db, ok := block.State.Database().(*trailedDatabase); ok {
-		db.trail.note(block, req, r, &result)
-		db.assembly.offer(block.Txs, block.Receipts)
-	}
+	db.trail.note(block, req, r, &result)
+	db.assembly.offer(block.Txs, block.Receipts)
 	return result
 }
 
@@ -114,8 +116,9 @@ func Fill(ctx context.Context, block *Block, req *Request) Result {
 func supported(block *Block) (*pstate.Base, error) {
 	number, time := block.Header.Number, block.Header.Time
 	base, prepared := block.State.Reader().(*pstate.Base)
+	_, trailed := block.State.Database().(*trailedDatabase)
 	switch {
-	case !prepared:
+	case !prepared || !trailed:
 		return nil, fmt.Errorf("%w: its state was not prepared", ErrUnsupported)
 	case base.Spoiled != nil:
 		return nil, fmt.Errorf("%w: an earlier run over it failed: %w", ErrUnsupported, base.Spoiled)

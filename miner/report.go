@@ -69,6 +69,34 @@ func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 
 type Recorder struct {
 	mu      sync.Mutex // guards what follows
 	reports []*Report  // the last ones, oldest first; none is changed once it is here
+	lesson  *Lesson    // of the last build, for the next one; nil: there is none
+}
+
+// recall returns the lesson of an earlier build, nil if there is none.
+func (r *Recorder) recall() *Lesson {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.lesson
+}
+
+// learn remembers a lesson, which may be nil, unless it is about a lesser part of the same
+// slot's transactions than the one at hand.
+func (r *Recorder) learn(l *Lesson) {
+	if l == nil {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if old := r.lesson; old == nil || old.root != l.root || len(old.hashes) <= len(l.hashes) {
+		r.lesson = l
+	}
+}
+
+// forget forgets the lesson.
+func (r *Recorder) forget() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.lesson = nil
 }
 
 // put remembers a copy of the report, in place of an earlier one if that is still here,

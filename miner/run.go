@@ -33,6 +33,7 @@ type run struct {
 
 	positions  []position       // by index modulo its (power of two) length
 	candidates []trailCandidate // all that were drawn
+	course     *course
 	drawn      blockstm.TxIndex
 	head       blockstm.TxIndex // commits so far; the ordered commit's
 	committed  int              // candidates in the block; the ordered commit's
@@ -58,7 +59,7 @@ func (r *run) Next(tx blockstm.TxIndex) (blockstm.TxIndex, bool) {
 		r.candidates = append(r.candidates, trailCandidate{c.tx, c.lazy.DABytes})
 	}
 	r.drawn = tx + 1
-	return before, true
+	return max(before, r.course.drawn(tx, c.lazy.Hash)), true
 }
 
 // Execute implements blockstm.Program.
@@ -130,6 +131,7 @@ func (r *run) Commit(tx blockstm.TxIndex) (bool, error) {
 		return false, nil
 	}
 	r.head = tx + 1
+	r.course.committed(p.footprint.Follows())
 	if v != admit {
 		if v == leaveRest && p.candidate.account != nil {
 			p.candidate.account.dropped.Store(true)

@@ -3,6 +3,7 @@ package miner
 import (
 	"math/big"
 
+	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/core/state"
 	"github.com/ethereum/go-ethereum/core/types"
 
@@ -39,8 +40,10 @@ type trailCandidate struct {
 // was filled.
 type trailedDatabase struct {
 	*pstate.Tries
+	root     common.Hash // of the parent state
 	plain    state.Database
 	trail    *trail
+	course   *course
 	assembly *assembly
 }
 

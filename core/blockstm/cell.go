@@ -88,7 +88,12 @@ type register[V any] struct {
 	mu      sync.Mutex // guards everything in the register, also the committed value of the type around it
 	entries chain[V]
 	reader  TxIndex // the highest transaction that registered a read; it never goes down
+	written TxIndex // by whom the committed value was, plus one; 0: it is the initial one
 }
+
+// CommittedBy returns the transaction whose value is the committed one, NoTx if it is the
+// initial one. It belongs to the ordered commit, which is the only one to change it.
+func (r *register[V]) CommittedBy() TxIndex { return r.written - 1 }
 
 // readBy notes that tx depends on the register. The caller holds mu.
 func (r *register[V]) readBy(tx TxIndex) {
@@ -189,7 +194,7 @@ func (c *Cell[V]) Commit(tx TxIndex, v V) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.entries.remove(tx)
-	c.committed = v
+	c.committed, c.written = v, tx+1
 }
 
 // Committed returns the committed value.

@@ -63,6 +63,7 @@ func (s *Sum) Commit(tx TxIndex, d Delta) {
 	defer s.mu.Unlock()
 	s.entries.remove(tx)
 	d.apply(&s.committed)
+	s.written = tx + 1
 }
 
 // Committed returns the committed value.

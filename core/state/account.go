@@ -31,7 +31,8 @@ type Account struct {
 	Address common.Address
 
 	// The parent state, immutable. origin is nil if the account is not in it.
-	origin *types.StateAccount
+	origin     *types.StateAccount
+	originCode *Code
 
 	// Set by Base.Attach, immutable while workers run.
 	live      bool        // the block's StateDB had touched it: its values come from there

@@ -12,9 +12,6 @@ import (
 	"github.com/op-geth-parallel/op-geth-parallel/core/blockstm"
 )
 
-// shardCount is how many ways the account table is split, so that workers seldom meet.
-const shardCount = 64
-
 // Base is the state that a block starts from, read once for all workers, and the table
 // of the multi-version registers on top of it. It serves two readers: the workers' Views,
 // and, as its state.Reader, the block's own StateDB. Until Attach it merely notes what
@@ -24,7 +21,8 @@ const shardCount = 64
 // It is safe for concurrent use, except for Attach.
 type Base struct {
 	reader state.Reader // the parent state; safe for concurrent use
-	shards [shardCount]shard
+	known  *Table       // what is known of the parent state already; nil: nothing
+	table  *Table
 
 	liveMu sync.Mutex     // guards db, which has no lock of its own, and costs
 	db     *state.StateDB // the block's, from Attach on
@@ -38,20 +36,16 @@ type Base struct {
 	Spoiled error
 }
 
-type shard struct {
-	mu       sync.RWMutex // guards accounts
-	accounts map[common.Address]*Account
-	_        [88]byte // shards lie on cache lines of their own
+// NewBase returns the base of a block whose parent state the reader gives. What another
+// base has read of the very same state, its Table, may be known and is not read again; nil
+// if there is none.
+func NewBase(reader state.Reader, known *Table) *Base {
+	return &Base{reader: reader, known: known, table: newTable(), costs: make(map[storageKey]common.Hash)}
 }
 
-// NewBase returns the base of a block whose parent state the reader gives.
-func NewBase(reader state.Reader) *Base {
-	b := &Base{reader: reader, costs: make(map[storageKey]common.Hash)}
-	for i := range b.shards {
-		b.shards[i].accounts = make(map[common.Address]*Account)
-	}
-	return b
-}
+// Table returns what the base has read. It can serve further bases once the block is
+// finished.
+func (b *Base) Table() *Table { return b.table }
 
 // Attach tells the base which StateDB it is the reader of, at the moment when the
 // parallel part of the block begins. Everything that the StateDB has read so far takes
@@ -60,13 +54,7 @@ func (b *Base) Attach(db *state.StateDB) error {
 	if b.db != nil {
 		return nil
 	}
-	var touched []*Account
-	for i := range b.shards {
-		for _, a := range b.shards[i].accounts {
-			touched = append(touched, a)
-		}
-	}
-	for _, a := range touched {
+	for _, a := range b.table.all() {
 		a.live = true
 		code := noCode
 		if hash := db.GetCodeHash(a.Address); hash != types.EmptyCodeHash && hash != (common.Hash{}) {
@@ -81,45 +69,32 @@ func (b *Base) Attach(db *state.StateDB) error {
 	return db.Error()
 }
 
-func (b *Base) shard(addr common.Address) *shard {
-	return &b.shards[(addr[1]^addr[7]^addr[13]^addr[19])%shardCount]
-}
-
-// lookup returns what is held of an account, or nil.
-func (b *Base) lookup(addr common.Address) *Account {
-	sh := b.shard(addr)
-	sh.mu.RLock()
-	defer sh.mu.RUnlock()
-	return sh.accounts[addr]
-}
-
 // account returns what is held of an account, which is loaded first if need be.
 func (b *Base) account(addr common.Address) (*Account, error) {
-	if a := b.lookup(addr); a != nil {
+	if a := b.table.lookup(addr); a != nil {
 		return a, nil
 	}
-	origin, err := b.reader.Account(addr)
-	if err != nil {
-		return nil, fmt.Errorf("account %v: %w", addr, err)
+	a := &Account{Address: addr}
+	if old := b.known.lookup(addr); old != nil {
+		a.origin, a.originCode = old.origin, old.originCode
+	} else {
+		origin, err := b.reader.Account(addr)
+		if err != nil {
+			return nil, fmt.Errorf("account %v: %w", addr, err)
+		}
+		a.origin, a.originCode = origin, noCode
+		if origin != nil {
+			if hash := common.BytesToHash(origin.CodeHash); hash != types.EmptyCodeHash {
+				a.originCode = &Code{Hash: hash}
+			}
+		}
 	}
-	a := &Account{Address: addr, origin: origin}
-	if origin == nil {
+	if o := a.origin; o == nil {
 		a.set(0, new(uint256.Int), noCode, common.Hash{}, false)
 	} else {
-		code := noCode
-		if hash := common.BytesToHash(origin.CodeHash); hash != types.EmptyCodeHash {
-			code = &Code{Hash: hash}
-		}
-		a.set(origin.Nonce, origin.Balance, code, origin.Root, true)
+		a.set(o.Nonce, o.Balance, a.originCode, o.Root, true)
 	}
-	sh := b.shard(addr)
-	sh.mu.Lock()
-	defer sh.mu.Unlock()
-	if old := sh.accounts[addr]; old != nil {
-		return old, nil
-	}
-	sh.accounts[addr] = a
-	return a, nil
+	return b.table.insert(a), nil
 }
 
 // slot returns what is held of a slot of a, which is loaded first if need be.
@@ -140,7 +115,7 @@ func (b *Base) slot(a *Account, key common.Hash) (*Slot, error) {
 	case a.origin == nil || a.origin.Root == types.EmptyRootHash:
 		s.loaded = true
 	default:
-		value, err := b.reader.Storage(a.Address, key)
+		value, err := b.origin(a.Address, key)
 		if err != nil {
 			return nil, fmt.Errorf("slot %v of %v: %w", key, a.Address, err)
 		}
@@ -148,6 +123,16 @@ func (b *Base) slot(a *Account, key common.Hash) (*Slot, error) {
 		s.value.Init(value)
 	}
 	return a.insert(s), nil
+}
+
+// origin returns the value of a slot in the parent state.
+func (b *Base) origin(addr common.Address, key common.Hash) (common.Hash, error) {
+	if old := b.known.lookup(addr); old != nil {
+		if s := old.slot(key); s != nil && s.loaded {
+			return s.origin, nil
+		}
+	}
+	return b.reader.Storage(addr, key)
 }
 
 // bytes returns the code's bytes, which are loaded first if need be.
@@ -174,13 +159,13 @@ func (b *Base) Account(addr common.Address) (*types.StateAccount, error) {
 
 // Storage implements state.StateReader for the block's StateDB.
 func (b *Base) Storage(addr common.Address, key common.Hash) (common.Hash, error) {
-	a := b.lookup(addr)
+	a := b.table.lookup(addr)
 	if a != nil {
 		if s := a.slot(key); s != nil && s.loaded {
 			return s.origin, nil
 		}
 	}
-	value, err := b.reader.Storage(addr, key)
+	value, err := b.origin(addr, key)
 	if err == nil && a != nil && b.db == nil {
 		a.insert(&Slot{Key: key, origin: value, loaded: true})
 	}

@@ -65,7 +65,7 @@ func preparedState(t *testing.T, root common.Hash, db *state.StateDB) *state.Sta
 	if err != nil {
 		t.Fatal(err)
 	}
-	prepared, err := state.NewWithReader(root, tries, NewBase(db.Reader()))
+	prepared, err := state.NewWithReader(root, tries, NewBase(db.Reader(), nil))
 	if err != nil {
 		t.Fatal(err)
 	}

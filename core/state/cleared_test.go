@@ -53,7 +53,7 @@ func TestAnAccountWithStorageButNoCodeLosesTheStorageWhenItsBalanceIsGone(t *tes
 	if err != nil {
 		t.Fatal(err)
 	}
-	base := NewBase(plain.Reader())
+	base := NewBase(plain.Reader(), nil)
 	got, err := state.NewWithReader(root, db, base)
 	if err != nil {
 		t.Fatal(err)

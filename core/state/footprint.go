@@ -140,6 +140,29 @@ func (f *Footprint) Valid(tx blockstm.TxIndex) bool {
 	return true
 }
 
+// Follows returns the highest transaction that wrote what this one read, NoTx if there is
+// none: executed before that one this one will see something else. What is no more than
+// likely to change, such as that an account exists or that a balance suffices, does not
+// count. It belongs to the ordered commit, when all below is committed.
+func (f *Footprint) Follows() blockstm.TxIndex {
+	last := blockstm.NoTx
+	for i := range f.reads.nonces {
+		last = max(last, f.reads.nonces[i].Cell.CommittedBy())
+	}
+	for i := range f.reads.codes {
+		last = max(last, f.reads.codes[i].Cell.CommittedBy())
+	}
+	for i := range f.reads.slots {
+		last = max(last, f.reads.slots[i].slot.value.CommittedBy())
+	}
+	for i := range f.reads.balances {
+		if b := &f.reads.balances[i]; b.Low == b.High {
+			last = max(last, b.Sum.CommittedBy())
+		}
+	}
+	return last
+}
+
 // Publish makes the writes visible to later transactions, and takes back those of the
 // incarnation before that this one did not repeat. It returns the highest later
 // transaction that may have read otherwise, blockstm.NoTx if there is none.

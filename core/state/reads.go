@@ -142,8 +142,8 @@ func (b *Base) Reads(touched Touched, reader state.Reader) ([]Difference, error)
 			out = append(out, Difference{what, text, want})
 		}
 	}
-	for i := range b.shards {
-		for addr, a := range b.shards[i].accounts {
+	for i := range b.table.shards {
+		for addr, a := range b.table.shards[i].accounts {
 			touched.Account(addr)
 			account, err := reader.Account(addr)
 			if err != nil {

@@ -192,7 +192,7 @@ func (f *Fixture) prepare(parallel bool) (*miner.Block, error) {
 		return nil, err
 	}
 	if parallel {
-		if db, err = miner.PrepareState(f.root, db); err != nil {
+		if db, err = miner.PrepareState(f.root, db, nil); err != nil {
 			return nil, err
 		}
 	}

@@ -102,7 +102,7 @@ func (n *Node) prepare(parallel bool) (*miner.Block, error) {
 		return nil, err
 	}
 	if parallel {
-		if db, err = miner.PrepareState(parent.Root, db); err != nil {
+		if db, err = miner.PrepareState(parent.Root, db, nil); err != nil {
 			return nil, err
 		}
 	}

@@ -213,7 +213,7 @@ func (n *Node) begin(a attempt) (*miner.Block, error) {
 		if db, err = state.NewWithReader(n.parent.Root, db.Database(), a.wrap(db.Reader())); err != nil {
 			return nil, err
 		}
-		if db, err = miner.PrepareState(n.parent.Root, db); err != nil {
+		if db, err = miner.PrepareState(n.parent.Root, db, nil); err != nil {
 			return nil, err
 		}
 		if err := n.restart(b, db); err != nil {

@@ -108,7 +108,7 @@ func (j *job) fill(workers int) (*outcome, error) {
 		return nil, err
 	}
 	if workers != Sequential {
-		if st, err = miner.PrepareState(j.pre.root, st); err != nil {
+		if st, err = miner.PrepareState(j.pre.root, st, nil); err != nil {
 			return nil, err
 		}
 	}

@@ -307,7 +307,7 @@ func (r *replay) build(workers int, chaos blockstm.Chaos, wrap func(state.Reader
 	}
 	db, err := state.NewWithReader(r.pre.root, r.pre.db, reader)
 	if err == nil && workers != Sequential {
-		db, err = miner.PrepareState(r.pre.root, db)
+		db, err = miner.PrepareState(r.pre.root, db, nil)
 	}
 	if err != nil {
 		return nil, nil, err
