@@ -291,7 +291,7 @@ func (p *fuzzPool) fill(b bounds, all lists, ahead int) (e ending, err error) {
 		}
 	}
 	ledger := pstate.NewLedger(base)
-	r := &run{stream: newStream(p.signer, sources[0], sources[1]), ledger: ledger, positions: make([]position, 64)}
+	r := &run{stream: newStream(p.signer, sources[0], sources[1]), ledger: ledger, course: new(course), positions: make([]position, 64)}
 	r.admission = newAdmission(block, limits, ledger)
 
 	hopeless := make(map[blockstm.TxIndex]bool)

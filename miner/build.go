@@ -31,7 +31,7 @@ type Build struct {
 	workers  int // 1: what is still to be filled is filled sequentially
 	forced   int // transactions in the block that are not from the pool
 
-	state    *state.StateDB // made by PrepareState; nil: there is none
+	state *state.StateDB // made by PrepareState; nil: there is none
 
 	report   Report
 	recorded *Report // the copy that the recorder has
@@ -62,7 +62,7 @@ func (r *Recorder) Begin(plan Plan, root common.Hash, db *state.StateDB) (*state
 	if b.expect(plan.Offered); b.workers == params.SequentialThreads {
 		return db, b
 	}
-	shared, err := PrepareState(root, db, r.recall())
+	shared, err := PrepareState(root, db, r.recall(root))
 	if err != nil {
 		b.giveUp(ReasonState)
 		log.Warn("Parallel block building not possible, filling the block sequentially", "number", plan.Header.Number, "err", err)

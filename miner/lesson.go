@@ -1,6 +1,8 @@
 package miner
 
 import (
+	"math/rand/v2"
+
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/core/state"
 
@@ -34,6 +36,18 @@ func Learn(db *state.StateDB) *Lesson {
 		return nil
 	}
 	return &Lesson{root: t.root, table: base.Table(), hashes: t.course.hashes, after: t.course.after}
+}
+
+// Misled returns the lesson with hints that are wrong, for tests: any transaction is said
+// to follow any other.
+func (l *Lesson) Misled(seed int64) *Lesson {
+	r := rand.New(rand.NewPCG(uint64(seed), 1))
+	wrong := *l
+	wrong.after = make([]blockstm.TxIndex, len(l.after))
+	for i := range wrong.after {
+		wrong.after[i] = blockstm.TxIndex(r.IntN(len(l.after)+1) - 1)
+	}
+	return &wrong
 }
 
 // of returns what the lesson knows of the state of a root.

@@ -72,10 +72,14 @@ type Recorder struct {
 	lesson  *Lesson    // of the last build, for the next one; nil: there is none
 }
 
-// recall returns the lesson of an earlier build, nil if there is none.
-func (r *Recorder) recall() *Lesson {
+// recall returns the lesson of an earlier build on the state of a root, nil if there is
+// none. That of another root will not be asked for again.
+func (r *Recorder) recall(root common.Hash) *Lesson {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.lesson != nil && r.lesson.root != root {
+		r.lesson = nil
+	}
 	return r.lesson
 }
 

@@ -38,7 +38,7 @@ type Built struct {
 // threads is Sequential, around them the work that op-geth does before and after. The
 // interrupt may be nil. A fallback of Fill is an error: the block would not be its work.
 func (n *Node) Build(threads int, interrupt *atomic.Int32) (*Built, error) {
-	b, err := n.prepare(threads != Sequential)
+	b, err := n.prepare(threads != Sequential, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -77,8 +77,8 @@ func (n *Node) Build(threads int, interrupt *atomic.Int32) (*Built, error) {
 	return out, n.seal(b, out)
 }
 
-// prepare does what comes before the pool's transactions.
-func (n *Node) prepare(parallel bool) (*miner.Block, error) {
+// prepare does what comes before the pool's transactions. The lesson may be nil.
+func (n *Node) prepare(parallel bool, lesson *miner.Lesson) (*miner.Block, error) {
 	s, parent := n.Scenario, n.parent
 	h := &types.Header{
 		ParentHash: parent.Hash(),
@@ -102,7 +102,7 @@ func (n *Node) prepare(parallel bool) (*miner.Block, error) {
 		return nil, err
 	}
 	if parallel {
-		if db, err = miner.PrepareState(parent.Root, db, nil); err != nil {
+		if db, err = miner.PrepareState(parent.Root, db, lesson); err != nil {
 			return nil, err
 		}
 	}
@@ -200,7 +200,7 @@ func (n *Node) seal(b *miner.Block, out *Built) (err error) {
 // Replay executes the transactions, which must all be valid, on the state that the pool's
 // transactions start from, and seals the block. The DA footprint is not accounted.
 func (n *Node) Replay(txs []*types.Transaction) (*Built, error) {
-	b, err := n.prepare(false)
+	b, err := n.prepare(false, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -99,6 +99,7 @@ type attempt struct {
 	interrupt *atomic.Int32
 	wrap      func(state.Reader) state.Reader // puts something before the parent state; may be nil
 	change    func(b *miner.Block)            // changes the block before it is filled; may be nil
+	lesson    *miner.Lesson                   // of another build of the block; may be nil
 	repair    func()                          // called before a fallback goes on, and before the sealing; may be nil
 }
 
@@ -201,7 +202,7 @@ func (n *Node) untipped(b *miner.Block) ([][2]map[common.Address][]*txpool.LazyT
 // begin returns the block before the pool's transactions. With a reader to wrap the
 // parent state's, it does over it what Node.prepare has done without.
 func (n *Node) begin(a attempt) (*miner.Block, error) {
-	b, err := n.prepare(a.workers != Sequential)
+	b, err := n.prepare(a.workers != Sequential, a.lesson)
 	if err != nil {
 		return nil, err
 	}
@@ -213,7 +214,7 @@ func (n *Node) begin(a attempt) (*miner.Block, error) {
 		if db, err = state.NewWithReader(n.parent.Root, db.Database(), a.wrap(db.Reader())); err != nil {
 			return nil, err
 		}
-		if db, err = miner.PrepareState(n.parent.Root, db, nil); err != nil {
+		if db, err = miner.PrepareState(n.parent.Root, db, a.lesson); err != nil {
 			return nil, err
 		}
 		if err := n.restart(b, db); err != nil {

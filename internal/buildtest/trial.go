@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/ethereum/go-ethereum/core/state"
+
+	"github.com/op-geth-parallel/op-geth-parallel/miner"
 )
 
 // Trial says how plans are tried: each is built sequentially, and in parallel with every
@@ -70,6 +72,8 @@ var (
 	// builder gave up: it has no reason to.
 	errFellBack = errors.New("the parallel builder fell back to the sequential one")
 
+	errNothingLearned = errors.New("a build left no lesson")
+
 	errNoBlock  = errors.New("the plan makes no block")
 	errDisagree = errors.New("op-geth's miner seals another block")
 )
@@ -111,14 +115,24 @@ func (t Trial) try(n *Node, tally *Tally) error {
 	}
 	seed := n.Scenario.Seed + t.Shift
 	for i, workers := range t.Workers {
-		if err := t.built(n, attempt{workers: workers, wrap: t.Wrap}, want, tally); err != nil {
+		got, err := t.built(n, attempt{workers: workers, wrap: t.Wrap}, want, tally)
+		if err != nil {
 			return fmt.Errorf("%d workers: %w", workers, err)
+		}
+		lesson := miner.Learn(got.State)
+		if lesson == nil {
+			return fmt.Errorf("%d workers: %w", workers, errNothingLearned)
 		}
 		for d := range int64(t.Disturbed) {
 			// Each seed has another kind of disturbance in turn.
 			chaos := NewStorm(seed*1000+int64(i)*100+d, workers)
-			if err := t.built(n, attempt{workers: workers, wrap: t.Wrap, chaos: chaos}, want, tally); err != nil {
+			if _, err := t.built(n, attempt{workers: workers, wrap: t.Wrap, chaos: chaos}, want, tally); err != nil {
 				return fmt.Errorf("%d workers, %v: %w", workers, chaos, err)
+			}
+		}
+		for how, l := range map[string]*miner.Lesson{"after a lesson": lesson, "misled": lesson.Misled(seed)} {
+			if _, err := t.built(n, attempt{workers: workers, wrap: t.Wrap, lesson: l}, want, tally); err != nil {
+				return fmt.Errorf("%d workers, %s: %w", workers, how, err)
 			}
 		}
 	}
@@ -129,11 +143,11 @@ func (t Trial) try(n *Node, tally *Tally) error {
 }
 
 // built builds in parallel and compares.
-func (t Trial) built(n *Node, a attempt, want *Built, tally *Tally) error {
+func (t Trial) built(n *Node, a attempt, want *Built, tally *Tally) (*Built, error) {
 	before := runtime.NumGoroutine()
 	got, err := n.fill(a)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	tally.Builds++
 	for _, run := range got.Runs {
@@ -146,12 +160,12 @@ func (t Trial) built(n *Node, a attempt, want *Built, tally *Tally) error {
 		}
 	}
 	if err = errors.Join(err, Diff(n.Scenario, want, got)); err != nil {
-		return err
+		return nil, err
 	}
 	if err := honest(got, a.workers); err != nil {
-		return err
+		return nil, err
 	}
-	return settle(before)
+	return got, settle(before)
 }
 
 // mined has op-geth's miner build and compares.
