@@ -13,6 +13,11 @@ import (
 // errLost is returned (wrapped) where geth did not come back to the head that it had.
 var errLost = errors.New("the head is lost")
 
+// settleTime is how long geth has been up before it is stopped in good order. op-geth,
+// patched or not, serves RPC for up to some seconds before it handles an interrupt; one that
+// comes earlier ends it as a kill does.
+const settleTime = 10 * time.Second
+
 // downReport is what is known of one kill or restart.
 type downReport struct {
 	Killed   bool // kill -9; otherwise stopped in good order
@@ -58,6 +63,12 @@ func (r *run) crash(ctx context.Context) error {
 func (r *run) down(ctx context.Context, kill bool, delay time.Duration) (downReport, error) {
 	d := downReport{Killed: kill}
 	node := r.stack.Sequencer()
+	if !kill {
+		up := time.Now()
+		if err := r.until(ctx, "letting geth settle", func() bool { return time.Since(up) > settleTime }); err != nil {
+			return d, err
+		}
+	}
 	select {
 	case <-r.log.started:
 	case <-ctx.Done():
