@@ -30,10 +30,11 @@ type Comparison struct {
 	Progress func(round int) // called before each round; may be nil
 }
 
-// Pair is one round: the block built sequentially, then in parallel. With one side only,
-// the other is nil.
+// Pair is one round: the block built sequentially, then in parallel, by miners that have
+// not built before. With one side only, the other is nil.
 type Pair struct {
 	Sequential, Parallel *Build
+	Again                *Build // the block built once more by the miner of Parallel; nil: not measured
 
 	Limit  time.Duration // the same transactions by workers that share nothing; 0: not measured
 	Others float64       // share of the CPUs' time that other processes took during the round
@@ -42,7 +43,7 @@ type Pair struct {
 // Outcome is what a comparison gave.
 type Outcome struct {
 	Pairs []Pair
-	Equal bool // in every round both blocks had the same hash
+	Equal bool // in every round all blocks had the same hash
 
 	PeakSequential, PeakParallel []float64 // bytes above the heap at the beginning
 }
@@ -71,8 +72,10 @@ func (n *Node) Compare(ctx context.Context, c Comparison) (*Outcome, error) {
 		if err != nil {
 			return nil, fmt.Errorf("round %d: %w", round+1, err)
 		}
-		if pair.Sequential != nil && pair.Parallel != nil && pair.Sequential.Hash != pair.Parallel.Hash {
-			out.Equal = false
+		for _, b := range []*Build{pair.Parallel, pair.Again} {
+			if b != nil && pair.Sequential != nil && pair.Sequential.Hash != b.Hash {
+				out.Equal = false
+			}
 		}
 		if round >= 0 {
 			out.Pairs = append(out.Pairs, pair)
@@ -121,6 +124,14 @@ func (n *Node) round(c Comparison) (pair Pair, err error) {
 		}
 		if pair.Parallel, err = n.parallel(c.Workers); err != nil {
 			return pair, err
+		}
+		if c.Sides == Both && c.Workers > 1 && !c.Cold {
+			if err := n.rest(c); err != nil {
+				return pair, err
+			}
+			if pair.Again, err = n.Rebuild(c.Workers); err != nil {
+				return pair, err
+			}
 		}
 	}
 	if c.Limit != nil {
@@ -181,6 +192,17 @@ func (o *Outcome) limits() (ratio, share []float64) {
 		}
 	}
 	return ratio, share
+}
+
+// rebuilds returns, round by round, the figure of the first parallel build over that of
+// the second.
+func (o *Outcome) rebuilds(figure func(*Build) float64) (ratios []float64) {
+	for _, p := range o.Pairs {
+		if p.Parallel != nil && p.Again != nil {
+			ratios = append(ratios, quotients([]float64{figure(p.Parallel)}, []float64{figure(p.Again)})...)
+		}
+	}
+	return ratios
 }
 
 func quotients(over, under []float64) []float64 {

@@ -177,9 +177,19 @@ func (n *Node) attributes() (*geth.BuildPayloadArgs, error) {
 	return args, nil
 }
 
-// Build has op-geth's miner build the block with that many threads: 1 is upstream's
-// sequential path. Profiles show under the label "threads" whose time it was.
+// Build has a new miner of op-geth's build the block with that many threads: 1 is
+// upstream's sequential path. Profiles show under the label "threads" whose time it was.
 func (n *Node) Build(threads int) (*Build, error) {
+	if m := n.miners[threads]; m != nil {
+		m.Close()
+		delete(n.miners, threads)
+	}
+	return n.Rebuild(threads)
+}
+
+// Rebuild has the miner of the last Build with that many threads build the block again, as
+// it does several times a slot.
+func (n *Node) Rebuild(threads int) (*Build, error) {
 	args, err := n.attributes()
 	if err != nil {
 		return nil, err

@@ -96,6 +96,12 @@ type Row struct {
 	PeakMemoryRatio float64 `json:"peak_memory_ratio"` // parallel / sequential: growth of the heap
 	CPURatio        float64 `json:"cpu_ratio"`         // parallel / sequential: CPU time
 
+	RebuildRatio     float64    `json:"rebuild_ratio"`        // first parallel fill / second one on the same parent
+	RebuildSpread    [2]float64 `json:"rebuild_spread"`       // of rebuild_ratio
+	RebuildTotal     float64    `json:"rebuild_total_ratio"`  // first parallel total / second one
+	RebuildRepeats   int        `json:"rebuild_reexecutions"` // of the second one, median
+	RebuildsMeasured int        `json:"rebuilds"`             // rounds in which there was a second one
+
 	Executions   int     `json:"executions"`
 	Reexecutions int     `json:"reexecutions"`  // median of the rounds
 	ExecutedOnce float64 `json:"executed_once"` // share of the transactions, at least
@@ -157,6 +163,15 @@ func NewRow(name string, workers int, o *Outcome) Row {
 		}
 	}
 	r.OthersLoad = median(others)
+	again := o.rebuilds(fillTime)
+	r.RebuildsMeasured, r.RebuildRatio, r.RebuildSpread, r.RebuildTotal = len(again), median(again), spread(again), median(o.rebuilds(totalTime))
+	var repeated []float64
+	for _, pair := range o.Pairs {
+		if pair.Again != nil {
+			repeated = append(repeated, float64(pair.Again.Engine.Reexecutions))
+		}
+	}
+	r.RebuildRepeats = int(median(repeated))
 	_, executions := o.each(func(b *Build) float64 { return float64(b.Engine.Executions) })
 	_, repeats := o.each(func(b *Build) float64 { return float64(b.Engine.Reexecutions) })
 	r.Executions, r.Reexecutions = int(median(executions)), int(median(repeats))
@@ -211,7 +226,7 @@ func (r *Report) WriteCSV(w io.Writer) error {
 	out := csv.NewWriter(w)
 	head := []string{
 		"workload", "workers", "txs", "rounds", "gas_used", "fill_ratio", "fill_min", "fill_max", "seal_ratio", "total_ratio", "total_min", "total_max",
-		"limit_ratio", "limit_share", "bound", "alloc_ratio", "fill_alloc_ratio", "peak_memory_ratio", "cpu_ratio", "reexecutions", "executed_once", "equal",
+		"rebuild_ratio", "rebuild_total_ratio", "rebuild_reexecutions", "limit_ratio", "limit_share", "bound", "alloc_ratio", "fill_alloc_ratio", "peak_memory_ratio", "cpu_ratio", "reexecutions", "executed_once", "equal",
 		"sequential_fill_ms", "sequential_seal_ms", "sequential_total_ms", "parallel_fill_ms", "parallel_seal_ms", "parallel_total_ms",
 	}
 	if err := out.Write(head); err != nil {
@@ -222,7 +237,7 @@ func (r *Report) WriteCSV(w io.Writer) error {
 		if err := out.Write([]string{
 			row.Workload, strconv.Itoa(row.Workers), strconv.Itoa(row.Txs), strconv.Itoa(row.Rounds), strconv.FormatUint(row.GasUsed, 10),
 			number(row.FillRatio), number(row.FillSpread[0]), number(row.FillSpread[1]), number(row.SealRatio), number(row.TotalRatio), number(row.TotalSpread[0]), number(row.TotalSpread[1]),
-			number(row.LimitRatio), number(row.LimitShare), number(row.Bound), number(row.AllocRatio), number(row.FillAllocRatio), number(row.PeakMemoryRatio), number(row.CPURatio),
+			number(row.RebuildRatio), number(row.RebuildTotal), strconv.Itoa(row.RebuildRepeats), number(row.LimitRatio), number(row.LimitShare), number(row.Bound), number(row.AllocRatio), number(row.FillAllocRatio), number(row.PeakMemoryRatio), number(row.CPURatio),
 			strconv.Itoa(row.Reexecutions), number(row.ExecutedOnce), strconv.FormatBool(row.Equal),
 			number(row.Sequential.FillMS), number(row.Sequential.SealMS), number(row.Sequential.TotalMS), number(row.Parallel.FillMS), number(row.Parallel.SealMS), number(row.Parallel.TotalMS),
 		}); err != nil {
