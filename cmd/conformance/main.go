@@ -26,8 +26,10 @@ func command() *cli.Command {
 		Name:  "conformance",
 		About: "Runs test data of others through the parallel block builder and compares with what the data expects.",
 		More: `
--tests and -blocks may be given several times. State tests are *.json, also inside *.tar.gz; blocks are *.json.gz (header,
-transactions, state before). The last line is "N passed, N failed, N skipped", counting cases; a case passes if it does at
+-tests and -blocks may be given several times. State tests are *.json (GeneralStateTests, or the state_tests of
+execution-spec-tests), blocks are *.json.gz or *.json (header, transactions, state before), both also inside *.tar.gz. Files that
+hold something else are ignored and counted; one that cannot be read fails. Forks that op-geth does not know are skipped, and so
+are blocks of chains whose rules nobody knows. The last line is "N passed, N failed, N skipped", counting cases; a case passes if it does at
 every number of workers. The exit code is 1 if a case failed, 2 if there was nothing to run or it could not be read.`,
 		Examples: `
   conformance -tests ~/ethereum/tests/GeneralStateTests

@@ -16,6 +16,7 @@ import (
 	"github.com/ethereum/go-ethereum/core/types"
 	"github.com/ethereum/go-ethereum/core/vm"
 	"github.com/ethereum/go-ethereum/params"
+	"github.com/ethereum/go-ethereum/superchain"
 
 	"github.com/op-geth-parallel/op-geth-parallel/internal/buildtest"
 	"github.com/op-geth-parallel/op-geth-parallel/miner"
@@ -36,17 +37,23 @@ type fixture struct {
 	} `json:"expected"`
 }
 
-// decodeFixture returns the block of a gzip file, nil if it holds something else.
+// decodeFixture returns the block of a JSON file, which may be compressed with gzip, nil if
+// it holds something else.
 func decodeFixture(data []byte) (*fixture, error) {
-	zr, err := gzip.NewReader(bytes.NewReader(data))
-	if err != nil {
-		return nil, err
-	}
-	defer zr.Close()
-	if data, err = io.ReadAll(zr); err != nil {
-		return nil, err
+	if bytes.HasPrefix(data, []byte{0x1f, 0x8b}) {
+		zr, err := gzip.NewReader(bytes.NewReader(data))
+		if err != nil {
+			return nil, err
+		}
+		defer zr.Close()
+		if data, err = io.ReadAll(zr); err != nil {
+			return nil, err
+		}
 	}
 	var keys struct{ Header, Transactions, Pre, Expected json.RawMessage }
+	if !json.Valid(data) {
+		return nil, fmt.Errorf("not JSON: %w", json.Unmarshal(data, &keys))
+	}
 	if json.Unmarshal(data, &keys) != nil || keys.Header == nil || keys.Transactions == nil || keys.Pre == nil || keys.Expected == nil {
 		return nil, nil
 	}
@@ -58,26 +65,27 @@ func decodeFixture(data []byte) (*fixture, error) {
 }
 
 // blockFile runs a block fixture.
-func (r *Runner) blockFile(name string, data []byte) {
-	fail := func(err error) { r.report.add(result{suite: suiteBlocks, fork: "?", name: name, err: err}) }
+func (r *Runner) blockFile(name string, data []byte) error {
 	f, err := decodeFixture(data)
 	if err != nil {
-		fail(err)
-		return
+		return err
 	}
 	if f == nil {
-		return
+		return errOther
 	}
 	j, err := f.job()
+	if errors.Is(err, errUnknownChain) {
+		r.report.add(result{suite: suiteBlocks, fork: "?", name: name, skip: err.Error()})
+		return nil
+	}
 	if err != nil {
-		fail(err)
-		return
+		return err
 	}
 	fork := forkName(j.config, f.Header)
 	want, err := j.run(Sequential)
 	if err != nil {
 		r.report.add(result{suite: suiteBlocks, fork: fork, name: name, err: fmt.Errorf("sequentially: %w", err)})
-		return
+		return nil
 	}
 	r.each(suiteBlocks, fork, name, func(workers int) (*outcome, error) {
 		got, err := j.run(workers)
@@ -99,24 +107,63 @@ func (r *Runner) blockFile(name string, data []byte) {
 		}
 		return got, nil
 	})
+	return nil
 }
 
-// config returns the rules that the block was made under.
-func (f *fixture) config() *params.ChainConfig {
-	if f.ChainID == params.MainnetChainConfig.ChainID.Uint64() {
-		return params.MainnetChainConfig
+// errUnknownChain says that nobody knows the rules that a block was made under.
+var errUnknownChain = errors.New("no rules are known for the chain")
+
+// config returns the rules that the block was made under. A block that begins with a
+// deposit is one of an OP Stack chain: from Isthmus on the deposit's data tell the fork,
+// which chain it is makes no difference; before, the registry of chains has to know it.
+func (f *fixture) config(txs []*types.Transaction) (*params.ChainConfig, error) {
+	for _, known := range []*params.ChainConfig{params.MainnetChainConfig, params.SepoliaChainConfig, params.HoleskyChainConfig, params.HoodiChainConfig} {
+		if known.ChainID.Uint64() == f.ChainID {
+			return known, nil
+		}
+	}
+	if len(txs) == 0 || !txs[0].IsDepositTx() {
+		return nil, fmt.Errorf("%w %d, which is no OP Stack chain", errUnknownChain, f.ChainID)
 	}
 	config := *params.OptimismTestConfig
 	config.ChainID = new(big.Int).SetUint64(f.ChainID)
-	return &config
+	switch data := txs[0].Data(); {
+	case bytes.HasPrefix(data, types.JovianL1AttributesSelector):
+		return &config, nil
+	case bytes.HasPrefix(data, types.IsthmusL1AttributesSelector):
+		config.JovianTime = nil
+		return &config, nil
+	}
+	entry, err := superchain.GetChain(f.ChainID)
+	if err != nil {
+		return nil, fmt.Errorf("%w %d before Isthmus", errUnknownChain, f.ChainID)
+	}
+	registered, err := entry.Config()
+	if err != nil {
+		return nil, err
+	}
+	return params.LoadOPStackChainConfig(registered)
 }
 
 // job makes the block's job.
 func (f *fixture) job() (*job, error) {
+	if f.Header == nil || f.Header.Number == nil || f.Header.Difficulty == nil {
+		return nil, errors.New("its header has no number or no difficulty")
+	}
 	if len(f.Senders) != len(f.Transactions) {
 		return nil, fmt.Errorf("%d senders of %d transactions", len(f.Senders), len(f.Transactions))
 	}
-	config := f.config()
+	txs := make([]*types.Transaction, len(f.Transactions))
+	for i, raw := range f.Transactions {
+		txs[i] = new(types.Transaction)
+		if err := txs[i].UnmarshalBinary(raw); err != nil {
+			return nil, fmt.Errorf("transaction %d: %w", i, err)
+		}
+	}
+	config, err := f.config(txs)
+	if err != nil {
+		return nil, err
+	}
 	hashes := make(map[uint64]common.Hash)
 	for number, hash := range f.BlockHashes {
 		n, err := strconv.ParseUint(number, 10, 64)
@@ -135,11 +182,7 @@ func (f *fixture) job() (*job, error) {
 		signer: types.MakeSigner(config, header.Number, header.Time),
 	}
 	var forced []*types.Transaction
-	for i, raw := range f.Transactions {
-		tx := new(types.Transaction)
-		if err := tx.UnmarshalBinary(raw); err != nil {
-			return nil, fmt.Errorf("transaction %d: %w", i, err)
-		}
+	for i, tx := range txs {
 		if tx.IsDepositTx() {
 			forced = append(forced, tx)
 			continue
@@ -153,7 +196,6 @@ func (f *fixture) job() (*job, error) {
 		if len(forced) == 0 {
 			return nil, errors.New("a Jovian block must start with a deposit")
 		}
-		var err error
 		if j.da, err = types.ExtractDAFootprintGasScalar(forced[0].Data()); err != nil {
 			return nil, err
 		}
@@ -173,7 +215,6 @@ func (f *fixture) job() (*job, error) {
 		}
 		return nil
 	}
-	var err error
 	j.pre, err = newPreState(f.Pre)
 	return j, err
 }

@@ -33,11 +33,13 @@ const (
 )
 
 // stateFile runs all cases of one file of state tests.
-func (r *Runner) stateFile(name string, data []byte) {
+func (r *Runner) stateFile(name string, data []byte) error {
 	found, err := decodeStateTests(data)
 	if err != nil {
-		r.report.add(result{suite: suiteState, fork: "?", name: name, err: err})
-		return
+		return err
+	}
+	if len(found) == 0 {
+		return errOther
 	}
 	for _, test := range slices.Sorted(maps.Keys(found)) {
 		t := found[test]
@@ -49,6 +51,7 @@ func (r *Runner) stateFile(name string, data []byte) {
 			r.stateFork(id, fork, t)
 		}
 	}
+	return nil
 }
 
 // stateFork runs the cases of one test under one fork.
@@ -111,10 +114,14 @@ func skipped(name, fork string, slow bool) string {
 	if strings.Contains(name, "stEOF/") {
 		return "EOF was never activated: op-geth's runner leaves it out"
 	}
-	if _, eips, err := tests.GetChainConfig(fork); err != nil {
+	config, eips, err := tests.GetChainConfig(fork)
+	switch {
+	case err != nil:
 		return "op-geth does not know the fork " + fork
-	} else if len(eips) > 0 {
+	case len(eips) > 0:
 		return "op-geth's builder has no forks with single EIPs added"
+	case config.VerkleTime != nil || config.AmsterdamTime != nil:
+		return "the parallel builder leaves " + fork + " to the sequential path"
 	}
 	return ""
 }

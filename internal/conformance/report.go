@@ -80,10 +80,18 @@ type Report struct {
 	skips    map[string]int  // cases by reason
 	failures []Failure
 	work     Work
+	ignored  int // files that hold something else
 }
 
 func newReport(workers []int) *Report {
 	return &Report{workers: workers, rows: make(map[string]*Row), skips: make(map[string]int)}
+}
+
+// ignore counts a file that holds something else.
+func (r *Report) ignore() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.ignored++
 }
 
 func (r *Report) add(res result) {
@@ -189,6 +197,9 @@ func (r *Report) WriteText(w io.Writer, maxFailures int) error {
 	for _, reason := range slices.Sorted(maps.Keys(r.skips)) {
 		fmt.Fprintf(w, "skipped %d: %s\n", r.skips[reason], reason)
 	}
+	if r.ignored > 0 {
+		fmt.Fprintf(w, "ignored %d files that hold neither state tests nor a block\n", r.ignored)
+	}
 	r.mu.Unlock()
 	fmt.Fprintln(w)
 
@@ -235,6 +246,7 @@ func (r *Report) WriteJSON(w io.Writer) error {
 		Work     Work           `json:"work"`
 		Rows     []Row          `json:"rows"`
 		Skips    map[string]int `json:"skips"`
+		Ignored  int            `json:"ignoredFiles"`
 		Failures []Failure      `json:"failures"`
-	}{r.workers, totals, r.work, rows, r.skips, failures})
+	}{r.workers, totals, r.work, rows, r.skips, r.ignored, failures})
 }

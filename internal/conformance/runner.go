@@ -43,7 +43,11 @@ type file struct {
 	name  string
 	block bool
 	data  []byte
+	err   error // it cannot be read
 }
+
+// errOther is returned for a file that can be read and holds something else.
+var errOther = errors.New("neither state tests nor a block")
 
 // Run runs everything that the options name. The error is about data that cannot be read
 // or found; cases that fail are in the report.
@@ -78,11 +82,7 @@ func Run(ctx context.Context, opts Options) (*Report, error) {
 		go func() {
 			defer wg.Done()
 			for f := range files {
-				if f.block {
-					r.blockFile(f.name, f.data)
-				} else {
-					r.stateFile(f.name, f.data)
-				}
+				r.run(f)
 			}
 		}()
 	}
@@ -100,11 +100,36 @@ func Run(ctx context.Context, opts Options) (*Report, error) {
 			if walkErr != nil {
 				return r.report, walkErr
 			}
-			if t := r.report.Totals(); t.Passed+t.Failed+t.Skipped == 0 {
+			if t := r.report.Totals(); t.Passed+t.Failed+t.Skipped == 0 && ctx.Err() == nil {
 				return r.report, fmt.Errorf("found no cases in %s", strings.Join(append(opts.Tests, opts.Blocks...), ", "))
 			}
 			return r.report, nil
 		}
+	}
+}
+
+// run runs what is in a file. One that cannot be read, or that this package stumbles over,
+// is a case that fails: the others still run.
+func (r *Runner) run(f file) {
+	what := r.stateFile
+	if f.block {
+		what = r.blockFile
+	}
+	_, err := contain(func() (*outcome, error) {
+		if f.err != nil {
+			return nil, f.err
+		}
+		return nil, what(f.name, f.data)
+	})
+	switch {
+	case errors.Is(err, errOther):
+		r.report.ignore()
+	case err != nil:
+		suite := suiteState
+		if f.block {
+			suite = suiteBlocks
+		}
+		r.report.add(result{suite: suite, fork: "?", name: f.name, err: err})
 	}
 }
 
@@ -152,22 +177,33 @@ func (r *Runner) walk(ctx context.Context, out chan<- file) error {
 	return nil
 }
 
+// walkRoot goes through a folder, or a link to one, or to one file. It is an error only if
+// there is no such thing.
 func (r *Runner) walkRoot(ctx context.Context, root string, blocks bool, out chan<- file) error {
-	return filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() {
-			return err
+	target, err := filepath.EvalSymlinks(root)
+	if err != nil {
+		return err
+	}
+	return filepath.WalkDir(target, func(path string, entry fs.DirEntry, err error) error {
+		name := filepath.ToSlash(path)
+		if err != nil {
+			return send(ctx, out, file{name: name, block: blocks, err: err})
+		}
+		if info, statErr := os.Stat(path); entry.IsDir() || statErr == nil && info.IsDir() {
+			return nil
 		}
 		if strings.HasSuffix(path, ".tar.gz") || strings.HasSuffix(path, ".tgz") {
-			return r.walkArchive(ctx, path, blocks, out)
+			err := r.walkArchive(ctx, path, blocks, out)
+			if err != nil && ctx.Err() == nil {
+				return send(ctx, out, file{name: name, block: blocks, err: err})
+			}
+			return err
 		}
 		if !r.wanted(path, blocks) {
 			return nil
 		}
 		data, err := os.ReadFile(path)
-		if err != nil {
-			return err
-		}
-		return send(ctx, out, file{filepath.ToSlash(path), blocks, data})
+		return send(ctx, out, file{name, blocks, data, err})
 	})
 }
 
@@ -180,7 +216,7 @@ func (r *Runner) walkArchive(ctx context.Context, path string, blocks bool, out 
 	defer f.Close()
 	zr, err := gzip.NewReader(f)
 	if err != nil {
-		return fmt.Errorf("%s: %w", path, err)
+		return err
 	}
 	defer zr.Close()
 	for tr := tar.NewReader(zr); ; {
@@ -189,27 +225,24 @@ func (r *Runner) walkArchive(ctx context.Context, path string, blocks bool, out 
 			return nil
 		}
 		if err != nil {
-			return fmt.Errorf("%s: %w", path, err)
+			return err
 		}
 		if entry.Typeflag != tar.TypeReg || !r.wanted(entry.Name, blocks) {
 			continue
 		}
 		data, err := io.ReadAll(tr)
 		if err != nil {
-			return fmt.Errorf("%s: %s: %w", path, entry.Name, err)
+			return fmt.Errorf("%s: %w", entry.Name, err)
 		}
-		if err := send(ctx, out, file{entry.Name, blocks, data}); err != nil {
+		if err := send(ctx, out, file{name: entry.Name, block: blocks, data: data}); err != nil {
 			return err
 		}
 	}
 }
 
 func (r *Runner) wanted(name string, blocks bool) bool {
-	suffix := ".json"
-	if blocks {
-		suffix = ".json.gz"
-	}
-	return strings.HasSuffix(name, suffix) && strings.Contains(filepath.ToSlash(name), r.opts.Match)
+	kind := strings.HasSuffix(name, ".json") || blocks && strings.HasSuffix(name, ".json.gz")
+	return kind && strings.Contains(filepath.ToSlash(name), r.opts.Match)
 }
 
 func send(ctx context.Context, out chan<- file, f file) error {

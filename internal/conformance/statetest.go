@@ -78,9 +78,12 @@ type template struct {
 var errNotExpressible = errors.New("no such transaction can be encoded")
 
 // decodeStateTests returns the state tests of a JSON file by name. A file of anything else
-// has none.
+// has none; one that is no JSON is an error, for it may be the half of one.
 func decodeStateTests(data []byte) (map[string]*stateTest, error) {
 	var entries map[string]json.RawMessage
+	if !json.Valid(data) {
+		return nil, fmt.Errorf("not JSON: %w", json.Unmarshal(data, &entries))
+	}
 	if json.Unmarshal(data, &entries) != nil {
 		return nil, nil
 	}
@@ -142,7 +145,7 @@ func (t *stateTest) fields(post *postState, chainID *big.Int, nonce uint64) (typ
 		chainID = common.Big1
 	}
 	i := post.Indexes
-	if i.Data >= len(t.Tx.Data) || i.Gas >= len(t.Tx.GasLimit) || i.Value >= len(t.Tx.Value) {
+	if min(i.Data, i.Gas, i.Value) < 0 || i.Data >= len(t.Tx.Data) || i.Gas >= len(t.Tx.GasLimit) || i.Value >= len(t.Tx.Value) {
 		return nil, fmt.Errorf("indexes %+v out of range", i)
 	}
 	input, err := hex.DecodeString(strings.TrimPrefix(t.Tx.Data[i.Data], "0x"))
