@@ -91,13 +91,19 @@ func (f *Fixture) compare(ctx context.Context, c Comparison) (*Outcome, error) {
 		if err = ctx.Err(); err != nil {
 			return nil, err
 		}
-		awaitQuiet(c.Quiet)
-		if pair.Sequential, err = f.fill(0, false); err != nil {
-			return nil, err
+		if c.Sides != Parallel {
+			runtime.GC()
+			awaitQuiet(c.Quiet)
+			if pair.Sequential, err = f.fill(0, false); err != nil {
+				return nil, err
+			}
 		}
-		awaitQuiet(c.Quiet)
-		if pair.Parallel, err = f.fill(c.Workers, true); err != nil {
-			return nil, err
+		if c.Sides != Sequential {
+			runtime.GC()
+			awaitQuiet(c.Quiet)
+			if pair.Parallel, err = f.fill(c.Workers, true); err != nil {
+				return nil, err
+			}
 		}
 		if c.Limit != nil {
 			if pair.Limit, err = c.Limit.Measure(c.Workers); err != nil {
@@ -105,7 +111,9 @@ func (f *Fixture) compare(ctx context.Context, c Comparison) (*Outcome, error) {
 			}
 		}
 		pair.Others = usageNow().othersSince(before)
-		out.Equal = out.Equal && pair.Sequential.Hash == pair.Parallel.Hash
+		if c.Sides == Both {
+			out.Equal = out.Equal && pair.Sequential.Hash == pair.Parallel.Hash
+		}
 		if round >= 0 {
 			out.Pairs = append(out.Pairs, pair)
 		}
@@ -131,11 +139,18 @@ func runFixtures(ctx context.Context, o *Options, report *Report) error {
 		}
 		limits[i], bounds[i] = NewLimit(f.start, f.txs, trace), trace.Bound()
 	}
+	if o.Profile != nil && len(o.Workloads) == 0 {
+		defer o.Profile()()
+	}
 	for _, workers := range o.Workers {
 		var rows []Row
 		for i, f := range fixtures {
 			o.Progress(fmt.Sprintf("%s: %d workers", f.Name, workers))
-			outcome, err := f.compare(ctx, Comparison{Workers: workers, Rounds: o.Rounds, Limit: limits[i], Quiet: o.Quiet})
+			c := Comparison{Workers: workers, Rounds: o.Rounds, Sides: o.Sides, Quiet: o.Quiet}
+			if o.Sides == Both {
+				c.Limit = limits[i]
+			}
+			outcome, err := f.compare(ctx, c)
 			if err != nil {
 				return err
 			}
