@@ -1,6 +1,8 @@
 package miner
 
 import (
+	"os"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -23,6 +25,9 @@ func TestTheLastBuildsAreRememberedLatestFirst(t *testing.T) {
 	var copies []*Report
 	for i := range MaxReports + 5 {
 		copies = append(copies, r.put(nil, Report{Number: uint64(i)}))
+	}
+	if len(r.reports) != MaxReports {
+		t.Errorf("%d reports are kept, want %d", len(r.reports), MaxReports)
 	}
 	all := last(MaxReports)
 	if len(all) != MaxReports {
@@ -59,6 +64,22 @@ func TestCountsOutOfRangeAreNamedWithWhatIsAllowed(t *testing.T) {
 		_, err := r.Last(&n)
 		if err == nil || !strings.Contains(err.Error(), "allowed are 1 to 128") || !strings.Contains(err.Error(), "count is ") {
 			t.Errorf("%d: %v", n, err)
+		}
+	}
+}
+
+func TestEveryFieldOfAReportIsDocumented(t *testing.T) {
+	text, err := os.ReadFile("../docs/metrics.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, ok := strings.Cut(string(text), "## The last builds")
+	if !ok {
+		t.Fatal("docs/metrics.md does not say what reports hold")
+	}
+	for _, field := range reflect.VisibleFields(reflect.TypeFor[Report]()) {
+		if name := field.Tag.Get("json"); !strings.Contains(section, "`"+name+"`") {
+			t.Errorf("docs/metrics.md does not say what %s is", name)
 		}
 	}
 }
