@@ -11,6 +11,7 @@ import (
 type buildLog struct {
 	mu        sync.Mutex
 	parallel  map[uint64]bool // the blocks that got transactions in parallel; guarded by mu
+	head      int             // that geth last took as its head; guarded by mu
 	building  bool            // a payload was started and has not been filled once; guarded by mu
 	fallbacks []string        // what it warned of; guarded by mu
 	runs      int             // executions; guarded by mu
@@ -33,6 +34,8 @@ func (l *buildLog) record(r engineapi.Record) {
 		case l.started <- struct{}{}:
 		default:
 		}
+	case r.Message == "Chain head was updated":
+		l.head = int(r.Number("number"))
 	case r.Message == "Updated payload":
 		l.building = false
 	case r.Number("executions") > 0 && r.Number("number") > 0: // the line of a parallel fill
@@ -51,6 +54,13 @@ func (l *buildLog) filling() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.building
+}
+
+// held is the number of the block that geth last took as its head.
+func (l *buildLog) held() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.head
 }
 
 // filled reports whether a block was filled in parallel.

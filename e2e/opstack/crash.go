@@ -20,11 +20,12 @@ const settleTime = 10 * time.Second
 
 // downReport is what is known of one kill or restart.
 type downReport struct {
-	Killed   bool // kill -9; otherwise stopped in good order
-	Survived bool // it came back where it was and built on
-	Filling  bool // a payload was started and had not been filled once
-	Head     int  // that geth had confirmed to op-node
-	Hash     common.Hash
+	Killed   bool          // kill -9; otherwise stopped in good order
+	Survived bool          // it came back where it was and built on
+	Filling  bool          // a payload was started and had not been filled once
+	Held     int           // the head of geth when it went down
+	Head     int           // the head of op-node then: Held, or the block after, if geth had executed it but not been told yet that it is the head
+	Hash     common.Hash   // of op-node's head
 	BackAt   int           // the head that geth itself came back with
 	Start    time.Duration // until geth answered again
 	Recovery time.Duration // from then until it was at the head that it had had, or further
@@ -89,7 +90,7 @@ func (r *run) down(ctx context.Context, kill bool, delay time.Duration) (downRep
 	if err := take(); err != nil {
 		return d, err
 	}
-	// What op-node has as its head, geth has executed, made its head and confirmed.
+	d.Held = r.log.held()
 	status, err := node.Status(ctx)
 	if err != nil {
 		return d, err
@@ -120,8 +121,8 @@ func (r *run) down(ctx context.Context, kill bool, delay time.Duration) (downRep
 	if err != nil {
 		return d, err
 	}
-	if d.BackAt < d.Head {
-		return d, fmt.Errorf("%w: geth started with block %d, and had block %d", errLost, d.BackAt, d.Head)
+	if d.BackAt < d.Held {
+		return d, fmt.Errorf("%w: geth started with block %d, and had block %d", errLost, d.BackAt, d.Held)
 	}
 	if b := r.chain.at(d.Head); b.Hash != d.Hash {
 		return d, fmt.Errorf("%w: block %d was %s and is %s", errLost, d.Head, d.Hash, b.Hash)

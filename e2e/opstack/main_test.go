@@ -82,6 +82,10 @@ func TestTheLogTellsWhichBlocksWereFilledInParallel(t *testing.T) {
 	if log.filling() {
 		t.Error("still filling after the payload was updated")
 	}
+	record(t, log, `{"lvl":"info","msg":"Chain head was updated","number":"7"}`)
+	if log.held() != 7 {
+		t.Errorf("the head is %d, want 7", log.held())
+	}
 	if runs, reruns, fallbacks := log.counts(); runs != 7 || reruns != 1 || len(fallbacks) != 0 {
 		t.Errorf("%d executions, %d again, fallbacks %v, want 7, 1 and none", runs, reruns, fallbacks)
 	}

@@ -86,7 +86,7 @@ func (d *downReport) print(out io.Writer) {
 	if d.Filling {
 		when = "during the first fill of the payload"
 	}
-	fmt.Fprintf(out, "%s at head %d, %s; up after %s with head %d, at head %d after %s\n", how, d.Head, when,
+	fmt.Fprintf(out, "%s at head %d, %s; up after %s with head %d, at op-node's, %d, after %s\n", how, d.Held, when,
 		d.Start.Round(time.Millisecond), d.BackAt, d.Head, d.Recovery.Round(time.Millisecond))
 }
 
@@ -130,9 +130,9 @@ func (r *report) print(out io.Writer) {
 		if d.Filling {
 			filling++
 		}
-		if d.Start > 0 && d.BackAt < d.Head {
+		if d.Start > 0 && d.BackAt < d.Held {
 			rolled++
-			deepest = max(deepest, d.Head-d.BackAt)
+			deepest = max(deepest, d.Held-d.BackAt)
 		}
 	}
 	row("kill -9 survived, restarts", "%d, %d of %d", kills, restarts, len(r.Downs))
