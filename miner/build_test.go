@@ -56,7 +56,7 @@ func TestABuildIsCountedRememberedAndTraced(t *testing.T) {
 	if r.Executions < txs || sum != r.Executions || r.Reexecutions != r.Executions-txs || s.HeadRuns < 1 || s.HeadRuns > s.Executions {
 		t.Errorf("the executions are %+v", r)
 	}
-	if s.Elapsed <= 0 || s.Committing <= 0 || s.Committing > s.Elapsed || s.Working+s.Waited > 2*s.Elapsed || s.Working <= 0 {
+	if s.Elapsed <= 0 || s.Committing <= 0 || s.Committing > s.Elapsed || s.Working+s.Waited > s.Available || s.Available > 2*s.Elapsed || s.Working <= 0 {
 		t.Errorf("the times are %+v", s)
 	}
 	if r.Utilisation <= 0 || r.Utilisation > 1 || r.Speedup <= 0 || r.Speedup > 2 || r.FillMS <= 0 || r.InterruptedMS != 0 {

@@ -21,7 +21,8 @@ type Stats struct {
 	Drops        Drops // candidates left out, by reason
 
 	Elapsed          time.Duration // of the fill
-	Working          time.Duration // of the workers, summed up: the run less what they waited
+	Available        time.Duration // of the workers, summed up: the run, by all of them
+	Working          time.Duration // of this, what they were there and did not wait
 	Waited           time.Duration // of the workers with nothing to do, summed up
 	Committing       time.Duration // in the ordered commit, executions at the head in place included
 	InterruptLatency time.Duration // from the interrupt to the end of the fill, at most; 0: not interrupted
@@ -41,7 +42,8 @@ func statsOf(r *run, counts blockstm.Stats, ran time.Duration) Stats {
 		Depth:        counts.Depth,
 		ByWorker:     counts.ByWorker,
 		Drops:        r.admission.drops,
-		Working:      max(time.Duration(len(r.workers))*ran-counts.Waited, 0),
+		Available:    time.Duration(len(r.workers)) * ran,
+		Working:      counts.Worked,
 		Waited:       counts.Waited,
 		Committing:   counts.Committing,
 	}
@@ -69,6 +71,7 @@ func (s *Stats) Add(o *Stats) {
 		s.Drops[reason] += n
 	}
 	s.Elapsed += o.Elapsed
+	s.Available += o.Available
 	s.Working += o.Working
 	s.Waited += o.Waited
 	s.Committing += o.Committing
@@ -83,7 +86,7 @@ func (s *Stats) MeanDepth() float64 { return ratio(s.Depth, s.Executions) }
 func (s *Stats) HeadShare() float64 { return ratio(s.HeadRuns, s.Executions) }
 
 // Utilisation returns the share of the workers' time in which they had work.
-func (s *Stats) Utilisation() float64 { return ratio(s.Working, s.Working+s.Waited) }
+func (s *Stats) Utilisation() float64 { return ratio(s.Working, s.Available) }
 
 // Speedup estimates how many times longer filling would have taken sequentially: the time
 // that the workers spent on incarnations that counted, by the time of the fill. It takes

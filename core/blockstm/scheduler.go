@@ -90,6 +90,7 @@ type Stats struct {
 	Depth      int   // distances from the head at which incarnations started, summed up
 	ByWorker   []int // incarnations, by worker
 
+	Worked     time.Duration // from each worker's start to its end, less what it waited, summed up
 	Waited     time.Duration // of the workers with nothing to do, summed up
 	Committing time.Duration // in the ordered commit, executions at the head in place included
 }
@@ -202,6 +203,12 @@ func (s *Scheduler) finish(err error) {
 
 // work is the life of one worker.
 func (s *Scheduler) work(worker int) {
+	since := time.Now()
+	defer func() {
+		s.mu.Lock()
+		s.stats.Worked += time.Since(since)
+		s.mu.Unlock()
+	}()
 	defer func() {
 		if r := recover(); r != nil {
 			s.finish(fmt.Errorf("%w: %v\n%s", ErrPanic, r, debug.Stack()))
@@ -312,7 +319,9 @@ func (s *Scheduler) take() (version Version, settled bool, ok bool) {
 		s.parked++
 		since := time.Now()
 		s.idle.Wait()
-		s.stats.Waited += time.Since(since)
+		waited := time.Since(since)
+		s.stats.Waited += waited
+		s.stats.Worked -= waited
 		s.parked--
 	}
 	return Version{}, false, false

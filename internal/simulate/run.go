@@ -108,6 +108,7 @@ func (c *costs) Spurious(blockstm.TxIndex) bool { return false }
 
 // result sums a run up.
 func (p *program) result(o Options, stats blockstm.Stats) *Result {
+	stats.Worked, stats.Waited, stats.Committing = 0, 0, 0 // by this machine's clock, not the simulation's
 	r := &Result{
 		Workers: o.Workers,
 		Time:    p.clock.now,
