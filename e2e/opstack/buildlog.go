@@ -12,6 +12,7 @@ type buildLog struct {
 	mu        sync.Mutex
 	parallel  map[uint64]bool // the blocks that got transactions in parallel; guarded by mu
 	head      int             // that geth last took as its head; guarded by mu
+	imported  int             // transactions of the block that geth last executed; guarded by mu
 	building  bool            // a payload was started and has not been filled once; guarded by mu
 	fallbacks []string        // what it warned of; guarded by mu
 	runs      int             // executions; guarded by mu
@@ -36,6 +37,8 @@ func (l *buildLog) record(r engineapi.Record) {
 		}
 	case r.Message == "Chain head was updated":
 		l.head = int(r.Number("number"))
+	case r.Message == "Imported new potential chain segment":
+		l.imported = int(r.Number("txs"))
 	case r.Message == "Updated payload":
 		l.building = false
 	case r.Number("executions") > 0 && r.Number("number") > 0: // the line of a parallel fill
@@ -61,6 +64,13 @@ func (l *buildLog) held() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.head
+}
+
+// lastTxs is how many transactions the block has that geth last executed.
+func (l *buildLog) lastTxs() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.imported
 }
 
 // filled reports whether a block was filled in parallel.

@@ -18,6 +18,11 @@ var errLost = errors.New("the head is lost")
 // comes earlier ends it as a kill does.
 const settleTime = 10 * time.Second
 
+// killTxs is how many transactions the head has when geth is killed. op-geth does not wait
+// for its database, whose log leaves the process in pieces of 32 KiB: an emptier block,
+// patched or not, can be lost altogether, and op-node then builds another in its place.
+const killTxs = 50
+
 // downReport is what is known of one kill or restart.
 type downReport struct {
 	Killed   bool          // kill -9; otherwise stopped in good order
@@ -70,12 +75,20 @@ func (r *run) down(ctx context.Context, kill bool, delay time.Duration) (downRep
 			return d, err
 		}
 	}
-	select {
-	case <-r.log.started:
-	case <-ctx.Done():
-		return d, ctx.Err()
-	case <-time.After(stallTimeout):
-		return d, fmt.Errorf("%w: no payload was started for %v", errStalled, stallTimeout)
+	for waited := time.Now(); ; {
+		select {
+		case <-r.log.started:
+		case <-ctx.Done():
+			return d, ctx.Err()
+		case <-time.After(stallTimeout):
+			return d, fmt.Errorf("%w: no payload was started for %v", errStalled, stallTimeout)
+		}
+		if !kill || r.log.lastTxs() >= killTxs {
+			break
+		}
+		if time.Since(waited) > stallTimeout {
+			return d, fmt.Errorf("%w: no payload was started on a block with %d transactions for %v", errStalled, killTxs, stallTimeout)
+		}
 	}
 	select {
 	case <-ctx.Done():

@@ -86,6 +86,10 @@ func TestTheLogTellsWhichBlocksWereFilledInParallel(t *testing.T) {
 	if log.held() != 7 {
 		t.Errorf("the head is %d, want 7", log.held())
 	}
+	record(t, log, `{"lvl":"info","msg":"Imported new potential chain segment","number":"8","blocks":1,"txs":61}`)
+	if log.lastTxs() != 61 {
+		t.Errorf("the last block has %d transactions, want 61", log.lastTxs())
+	}
 	if runs, reruns, fallbacks := log.counts(); runs != 7 || reruns != 1 || len(fallbacks) != 0 {
 		t.Errorf("%d executions, %d again, fallbacks %v, want 7, 1 and none", runs, reruns, fallbacks)
 	}
