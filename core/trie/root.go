@@ -22,7 +22,8 @@ const (
 )
 
 // Root returns the root of the trie of an owner (the hash of an account's address, zero
-// for the account trie) after the changes to the trie that has the given root. If a key
+// for the account trie) after the changes to the trie that has the given root, zero or
+// types.EmptyRootHash if that is empty. If a key
 // changes twice the last change counts. The changes are brought into another order; their
 // values are not modified.
 //
@@ -32,6 +33,9 @@ func Root(reader database.NodeReader, owner, root common.Hash, changes []Change)
 	changes, err := sorted(changes)
 	if err != nil {
 		return common.Hash{}, err
+	}
+	if root == (common.Hash{}) {
+		root = types.EmptyRootHash
 	}
 	if len(changes) == 0 {
 		return root, nil

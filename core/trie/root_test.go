@@ -217,6 +217,18 @@ func TestTheLastChangeOfAKeyCounts(t *testing.T) {
 	}
 }
 
+func TestATrieWithoutARootIsEmpty(t *testing.T) {
+	for _, changes := range [][]Change{nil, {{Key: common.Hash{7}, Value: []byte{2}}}} {
+		want, err := Root(missing{}, common.Hash{}, types.EmptyRootHash, changes)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := Root(missing{}, common.Hash{}, common.Hash{}, changes); err != nil || got != want {
+			t.Errorf("root %v, %v after %d changes, want %v", got, err, len(changes), want)
+		}
+	}
+}
+
 func FuzzRoot(f *testing.F) {
 	for seed := range uint64(8) {
 		f.Add(seed)
