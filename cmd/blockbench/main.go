@@ -31,6 +31,7 @@ type settings struct {
 	bench.Options
 	json, csv, html, md    string
 	cpuProfile, memProfile string
+	growth, windows        []int // not nil: measure growth instead
 }
 
 // command is what -help says besides the flags.
@@ -45,13 +46,15 @@ func command() *cli.Command {
         everything, on a million accounts
   blockbench -workloads erc20 -workers 2 -sides parallel -rounds 40 -cpuprofile erc20.prof
         a profile of the parallel side
+  blockbench -growth 1000,5000,20000 -windows 16,64,256 -workloads transfers -workers 2 -senders 500
+        how time and memory grow with the block and the window
 `}
 }
 
 // parse reads the command line. Its errors name the flag, the value and what is allowed.
 func parse(args []string, usage io.Writer) (*settings, error) {
 	s := &settings{}
-	var loads, workers, setting, sides, blocks string
+	var loads, workers, setting, sides, blocks, growth, windows string
 	flags := flag.NewFlagSet("blockbench", flag.ContinueOnError)
 	flags.StringVar(&loads, "workloads", "all", "`list` of workloads: all, quick, none, names")
 	flags.StringVar(&blocks, "blocks", "", "`directory` of blocks of real chains, which adds the workload fixtures: filling only, always in memory")
@@ -71,6 +74,8 @@ func parse(args []string, usage io.Writer) (*settings, error) {
 	flags.StringVar(&s.csv, "csv", "", "`file` to write the rows to, as CSV")
 	flags.StringVar(&s.md, "markdown", "", "`file` to write a table for documents to")
 	flags.StringVar(&s.html, "html", "", "`file` to write a report with plots to; it also shows what the workers did, on the first workload")
+	flags.StringVar(&growth, "growth", "", "`list` of numbers of transactions: measure how filling in parallel grows with them instead of comparing, always in memory")
+	flags.StringVar(&windows, "windows", "0", "`list` of windows, most candidates to speculate ahead (0: the builder's default), for -growth")
 	flags.StringVar(&s.cpuProfile, "cpuprofile", "", "`file` for a CPU profile; its label \"threads\" tells the sides apart")
 	flags.StringVar(&s.memProfile, "memprofile", "", "`file` for a profile of allocations")
 	help := command()
@@ -87,23 +92,27 @@ func parse(args []string, usage io.Writer) (*settings, error) {
 		return nil, fmt.Errorf("-workloads has %q, for which -blocks must name a directory, such as ../shared/fixtures", bench.FixtureWorkload)
 	}
 	s.Blocks, s.Schedule = blocks, s.html != ""
-	for _, text := range strings.Split(workers, ",") {
-		n, err := strconv.Atoi(strings.TrimSpace(text))
-		if err != nil || n < 1 || n > params.MaxThreads {
-			return nil, fmt.Errorf("-workers has %q, allowed are numbers from 1 to %d", text, params.MaxThreads)
-		}
-		s.Workers = append(s.Workers, n)
+	if s.Workers, err = numbers("-workers", workers, 1, params.MaxThreads); err != nil {
+		return nil, err
 	}
-	if s.Senders == 0 {
+	if s.windows, err = numbers("-windows", windows, 0, maxWindow); err != nil {
+		return nil, err
+	}
+	if growth != "" {
+		if s.growth, err = numbers("-growth", growth, 1, maxTxs); err != nil {
+			return nil, err
+		}
+	}
+	if s.Senders == 0 && growth == "" {
 		s.Senders = min(s.Txs, workload.MaxAccounts)
 	}
 	for _, f := range []struct {
 		name             string
 		value, low, high int
 	}{
-		{"-txs", s.Txs, 1, 200_000},
+		{"-txs", s.Txs, 1, maxTxs},
 		{"-rounds", s.Rounds, 1, 1000},
-		{"-senders", s.Senders, 1, workload.MaxAccounts},
+		{"-senders", s.Senders, 0, workload.MaxAccounts},
 		{"-pools", s.Pools, 1, workload.MaxPools},
 		{"-accounts", s.Accounts, 0, 100_000_000},
 	} {
@@ -140,12 +149,31 @@ func workloadList() string {
 	return text.String()
 }
 
+// The most that may be asked for.
+const (
+	maxTxs    = 200_000
+	maxWindow = 1 << 20
+)
+
+// numbers reads a list of numbers.
+func numbers(flag, text string, low, high int) ([]int, error) {
+	var out []int
+	for _, part := range strings.Split(text, ",") {
+		n, err := strconv.Atoi(strings.TrimSpace(part))
+		if err != nil || n < low || n > high {
+			return nil, fmt.Errorf("%s has %q, allowed are numbers from %d to %d", flag, part, low, high)
+		}
+		out = append(out, n)
+	}
+	return out, nil
+}
+
 func main() {
 	s, err := parse(os.Args[1:], os.Stdout)
 	if err != nil {
 		os.Exit(command().Complain(err, os.Stderr))
 	}
-	if !bench.Patched {
+	if !bench.Patched && s.growth == nil {
 		fmt.Fprintln(os.Stderr, "blockbench: this build uses op-geth without the parallel builder.\nUse 'make bench ARGS=\"…\"', or, after 'make tree':\n\n\tgo run -modfile=build/patched.mod -tags patched ./cmd/blockbench …")
 		os.Exit(cli.Failure)
 	}
@@ -166,6 +194,9 @@ func run(s *settings) error {
 	s.Profile = profiles.measure
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	if s.growth != nil {
+		return errors.Join(s.measureGrowth(ctx, progress), profiles.close())
+	}
 	report, err := bench.Run(ctx, s.Options)
 	progress.end()
 	err = errors.Join(err, profiles.close())

@@ -73,7 +73,10 @@ const sequential = 0
 type filling struct {
 	clock  time.Duration
 	thread time.Duration // of the first worker and all else on its thread
+	cpu    time.Duration // of the process
 	stats  miner.Stats
+	block  *miner.Block
+	plain  miner.TxSource
 }
 
 // fill fills the block and returns how long that took. It must take all transactions.
@@ -104,13 +107,13 @@ func (s *Subject) fill(workers int, change func(*miner.Request)) (filling, error
 	var result miner.Result
 	runtime.LockOSThread() // so that its time is that of one worker
 	defer runtime.UnlockOSThread()
-	spent, begin := threadTime(), time.Now()
+	cpu, spent, begin := cpuTime(), threadTime(), time.Now()
 	if workers == sequential {
 		buildtest.Reference(block, request)
 	} else {
 		result = miner.Fill(context.Background(), block, request)
 	}
-	took := filling{clock: time.Since(begin), thread: threadTime() - spent}
+	took := filling{clock: time.Since(begin), thread: threadTime() - spent, cpu: cpuTime() - cpu, block: block, plain: request.Plain}
 	switch {
 	case result.Fallback != nil:
 		return took, fmt.Errorf("%s with %d workers fell back to sequential: %w", s.Name, workers, result.Fallback)
