@@ -312,7 +312,7 @@ func (r *planMaker) spoil(t *PlanTx) {
 		}
 	case 12:
 		if r.world.after("Prague") && t.To != "" && t.Blobs == 0 {
-			t.Auths = new([]PlanAuth) // an empty list is not allowed
+			t.Auths = &[]PlanAuth{} // an empty list is not allowed
 		}
 	case 13:
 		t.UnknownDA = r.plan.Rules != "Jovian" // there upstream relies on it

@@ -175,7 +175,10 @@ func (s *shrinker) parts() {
 			}
 		}
 		if auths := s.best.Txs[i].Auths; auths != nil {
-			reduce(*auths, func(left []PlanAuth) bool { return change(func(t *PlanTx) { t.Auths = &left }) })
+			reduce(*auths, func(left []PlanAuth) bool {
+				left = append([]PlanAuth{}, left...) // an empty list is written down as one, no list as none
+				return change(func(t *PlanTx) { t.Auths = &left })
+			})
 		}
 	}
 }

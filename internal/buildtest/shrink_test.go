@@ -128,3 +128,37 @@ func TestAPlanNamesWhatItDoesNotKnow(t *testing.T) {
 		}
 	}
 }
+
+func TestAPlanThatIsReadBackMakesTheSameBlock(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "plan.json")
+	for seed := int64(1); seed <= 36; seed++ {
+		p, err := RandomPlan(RandomRules(seed), seed)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := p.Write(file); err != nil {
+			t.Fatal(err)
+		}
+		back, err := ReadPlan(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, err := p.Scenario()
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := back.Scenario()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p.String() != back.String() || len(want.Candidates) != len(got.Candidates) || want.genesis().ToBlock().Hash() != got.genesis().ToBlock().Hash() {
+			t.Errorf("seed %d: the plan read back is another:\n%s\n%s", seed, p, back)
+			continue
+		}
+		for i, c := range want.Candidates {
+			if g := got.Candidates[i]; c.Tx.Hash() != g.Tx.Hash() || c.Evicted != g.Evicted || c.UnknownDA != g.UnknownDA || (c.Conditional == nil) != (g.Conditional == nil) {
+				t.Errorf("seed %d: transaction %d is another: %s", seed, i, &p.Txs[i])
+			}
+		}
+	}
+}

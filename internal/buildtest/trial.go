@@ -185,12 +185,13 @@ func (t Trial) mined(n *Node, threads int, want *Built, tally *Tally) error {
 	}
 	got := env.ExecutionPayload
 	if hash := got.BlockHash; hash != want.Block.Hash() {
-		if time.Since(begin) > minerPatience && begins(want.Block.Transactions(), got.Transactions) {
+		took, same := time.Since(begin), leading(want.Block.Transactions(), got.Transactions)
+		if took > minerPatience && same == len(got.Transactions) && same < len(want.Block.Transactions()) {
 			tally.CutShort++
 			return nil
 		}
-		return fmt.Errorf("%w with %d threads: %s with %d transactions, the reference's is %s with %d", errDisagree, threads,
-			hash, len(got.Transactions), want.Block.Hash(), len(want.Block.Transactions()))
+		return fmt.Errorf("%w with %d threads, after %v: %s with %d transactions, the reference's is %s with %d; the first %d are the same", errDisagree, threads,
+			took, hash, len(got.Transactions), want.Block.Hash(), len(want.Block.Transactions()), same)
 	}
 	if threads > 1 {
 		tally.Builds++
@@ -199,17 +200,18 @@ func (t Trial) mined(n *Node, threads int, want *Built, tally *Tally) error {
 	return nil
 }
 
-// begins reports whether the block begins with the transactions, but has more.
-func begins(block types.Transactions, txs [][]byte) bool {
-	for i, raw := range txs {
+// leading returns how many transactions the block and the payload have in common at their
+// beginning.
+func leading(block types.Transactions, payload [][]byte) int {
+	for i, raw := range payload {
 		if i >= len(block) {
-			return false
+			return i
 		}
 		if want, err := block[i].MarshalBinary(); err != nil || !bytes.Equal(want, raw) {
-			return false
+			return i
 		}
 	}
-	return len(txs) < len(block)
+	return len(payload)
 }
 
 // honest checks that Fill's own workers made the block.
