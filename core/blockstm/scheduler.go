@@ -108,6 +108,7 @@ type Scheduler struct {
 	nready  int        // bits set in readies
 	head    TxIndex    // lowest uncommitted transaction: the commit point
 	tail    TxIndex    // number of transactions drawn
+	low     int        // number of ready tasks below which more is drawn; constant
 	window  int        // how far from head execution may start, adapted to the conflicts seen
 	wasted  float64    // incarnations thrown away since the last commit
 	waste   float64    // moving average of wasted per commit
@@ -123,6 +124,10 @@ const (
 	// maxWindowPerWorker is the default speculation depth. Depth beyond what the workers
 	// have in flight only absorbs differences in length.
 	maxWindowPerWorker = 32
+
+	// lowPerWorker is how many tasks a worker wants ready, so that it has something to do
+	// while another one draws: to wait and be woken takes as long as several transactions.
+	lowPerWorker = 4
 
 	// drawBatch is how many transactions are drawn from the stream at a time, at most.
 	drawBatch = 16
@@ -150,6 +155,7 @@ func NewScheduler(program Program, config Config) *Scheduler {
 		head:    config.First,
 		tail:    config.First,
 		window:  config.MaxWindow,
+		low:     lowPerWorker * config.Workers,
 	}
 	if config.Idle != nil {
 		s.idle = config.Idle(&s.mu)
@@ -293,6 +299,9 @@ func (s *Scheduler) take() (version Version, settled bool, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for !s.done {
+		if s.nready < s.low && s.drawable() {
+			s.draw()
+		}
 		if tx := s.lowestReady(); tx != NoTx {
 			t := s.task(tx)
 			pos := int(tx) & (len(s.tasks) - 1)
@@ -307,8 +316,7 @@ func (s *Scheduler) take() (version Version, settled bool, ok bool) {
 			s.wake(0)
 			return Version{Tx: tx, Incarnation: t.incarnation}, t.settled, true
 		}
-		if !s.ended && !s.drawing && int(s.tail-s.head) < s.window {
-			s.draw()
+		if s.drawable() {
 			continue
 		}
 		if s.ended && s.head == s.tail && !s.commits {
@@ -325,6 +333,11 @@ func (s *Scheduler) take() (version Version, settled bool, ok bool) {
 		s.parked--
 	}
 	return Version{}, false, false
+}
+
+// drawable reports whether the stream can be drawn from now. The caller holds mu.
+func (s *Scheduler) drawable() bool {
+	return !s.ended && !s.drawing && int(s.tail-s.head) < s.window
 }
 
 // wake signals a parked worker if more is executable than the caller takes itself, which
