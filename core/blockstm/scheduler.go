@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/bits"
+	"runtime"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -108,6 +109,7 @@ type Scheduler struct {
 	nready  int        // bits set in readies
 	head    TxIndex    // lowest uncommitted transaction: the commit point
 	tail    TxIndex    // number of transactions drawn
+	yields  int        // how often a worker looks again before it parks; constant
 	low     int        // number of ready tasks below which more is drawn; constant
 	window  int        // how far from head execution may start, adapted to the conflicts seen
 	wasted  float64    // incarnations thrown away since the last commit
@@ -128,6 +130,10 @@ const (
 	// lowPerWorker is how many tasks a worker wants ready, so that it has something to do
 	// while another one draws: to wait and be woken takes as long as several transactions.
 	lowPerWorker = 4
+
+	// parkYields is how often a worker that finds nothing to do lets others run and looks
+	// again, before it parks: some ten microseconds, about what waking it would take.
+	parkYields = 40
 
 	// drawBatch is how many transactions are drawn from the stream at a time, at most.
 	drawBatch = 16
@@ -156,6 +162,9 @@ func NewScheduler(program Program, config Config) *Scheduler {
 		tail:    config.First,
 		window:  config.MaxWindow,
 		low:     lowPerWorker * config.Workers,
+	}
+	if config.Idle == nil {
+		s.yields = parkYields
 	}
 	if config.Idle != nil {
 		s.idle = config.Idle(&s.mu)
@@ -298,6 +307,7 @@ func (s *Scheduler) lowestReady() TxIndex {
 func (s *Scheduler) take() (version Version, settled bool, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	yields := s.yields
 	for !s.done {
 		if s.nready < s.low && s.drawable() {
 			s.draw()
@@ -324,6 +334,12 @@ func (s *Scheduler) take() (version Version, settled bool, ok bool) {
 			s.idle.Broadcast()
 			break
 		}
+		if yields > 0 {
+			yields--
+			s.unlocked(runtime.Gosched)
+			continue
+		}
+		yields = s.yields
 		s.parked++
 		since := time.Now()
 		s.idle.Wait()
