@@ -24,9 +24,11 @@ type Base struct {
 	known  *Table       // what is known of the parent state already; nil: nothing
 	table  *Table
 
-	liveMu sync.Mutex     // guards db, which has no lock of its own, and costs
+	liveMu sync.Mutex     // guards db, which has no lock of its own
 	db     *state.StateDB // the block's, from Attach on
-	costs  map[storageKey]common.Hash
+
+	costsMu sync.RWMutex // guards costs. It is not liveMu: every transaction asks, and Apply holds that for long
+	costs   map[storageKey]common.Hash
 
 	// Next is the first index of the next run over this block, so that what an earlier
 	// run left in the registers lies below. It belongs to the caller of Attach.
@@ -188,14 +190,22 @@ func (b *Base) CodeSize(addr common.Address, hash common.Hash) int {
 // read their parameters once a block, at its first transaction that pays, and so every
 // worker's have to see them as they were then.
 func (b *Base) GetState(addr common.Address, key common.Hash) common.Hash {
+	name := storageKey{addr, key}
+	b.costsMu.RLock()
+	value, known := b.costs[name]
+	b.costsMu.RUnlock()
+	if known {
+		return value
+	}
+	b.costsMu.Lock()
+	defer b.costsMu.Unlock()
+	if value, known := b.costs[name]; known {
+		return value
+	}
 	b.liveMu.Lock()
 	defer b.liveMu.Unlock()
-	name := storageKey{addr, key}
-	value, known := b.costs[name]
-	if !known {
-		value = b.db.GetState(addr, key)
-		b.costs[name] = value
-	}
+	value = b.db.GetState(addr, key)
+	b.costs[name] = value
 	return value
 }
 
