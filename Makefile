@@ -155,6 +155,7 @@ soak: tree
 	@mkdir -p build/soak/bin
 	$(GO) test $(if $(RACE),-race) -c -fuzz=. -o build/soak/bin/blockstm.test ./core/blockstm
 	$(GO) test $(if $(RACE),-race) -c -o build/soak/bin/state.test ./core/state
+	$(GO) test $(if $(RACE),-race) -c -o build/soak/bin/trie.test ./core/trie
 	$(GO) test $(if $(RACE),-race) -c -o build/soak/bin/miner.test ./miner
 	$(GO) build $(PATCHED) -tags patched $(if $(RACE),-race) -o build/bin/soak ./cmd/soak
 	@exec build/bin/soak -duration $(DURATION) $(ARGS)

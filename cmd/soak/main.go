@@ -1,7 +1,7 @@
 // Command soak tries the parallel block builder on random input for as long as it is told
 // to: random blocks, built in parallel on disturbed schedules and compared with the
-// sequential block; the scheduler and the state view, each against its model; and the fuzz
-// targets of the engine and the builder. What fails is shrunk, written down and can be
+// sequential block; the scheduler and the state view, each against its model; the hashing of
+// tries against op-geth's; and the fuzz targets of the engine and the builder. What fails is shrunk, written down and can be
 // replayed.
 //
 // The blocks are tried in this process. The models and the fuzz targets are those of the
@@ -55,7 +55,7 @@ type settings struct {
 	trial    func(seed int64) buildtest.Trial // how the block of a seed is tried
 }
 
-func suiteNames() []string { return []string{"blocks", "schedules", "views", "fuzz"} }
+func suiteNames() []string { return []string{"blocks", "schedules", "views", "roots", "fuzz"} }
 
 func main() {
 	log.SetDefault(log.NewLogger(log.DiscardHandler()))
@@ -194,8 +194,12 @@ func (s *settings) open() ([]suite, error) {
 		case "views":
 			list = append(list, newModel(s, "state view against StateDB", "core/state",
 				"TestTransactionsOnViewsSeeAndDoWhatTheyWouldAloneOnAStateDB", "TestTheSameHoldsWhereContractsOfEarlierBlocksCanBeDestroyed"))
+		case "roots":
+			list = append(list,
+				newModel(s, "roots against op-geth's trie", "core/trie", "TestRootsAreThoseOfUpstreamsTrieWhateverChanges"),
+				newModel(s, "states against op-geth's", "core/state", "TestPreparedStatesHaveTheRootsOfOthersHoweverOftenTheyAreAsked"))
 		case "fuzz":
-			for _, dir := range []string{"core/blockstm", "core/state", "miner"} {
+			for _, dir := range []string{"core/blockstm", "core/state", "core/trie", "miner"} {
 				targets, err := fuzzTargets(s, dir)
 				if err != nil {
 					return nil, err
