@@ -231,6 +231,7 @@ func (e *fakeEth) GetBlockByNumber(number string, _ bool) map[string]common.Hash
 	return map[string]common.Hash{"hash": e.f.data.Header.Hash()}
 }
 
+//nolint:staticcheck // its name makes it eth_chainId
 func (e *fakeEth) ChainId() *hexutil.Big { return (*hexutil.Big)(e.f.config.ChainID) }
 
 type fakeDebug struct {

@@ -296,7 +296,9 @@ func (r *planMaker) spoil(t *PlanTx) {
 				}
 			}
 			t.Conditional = &PlanCondition{Account: c, Value: slot.Value}
-			fmt.Sscan(slot.Key, &t.Conditional.Slot)
+			if _, err := fmt.Sscan(slot.Key, &t.Conditional.Slot); err != nil {
+				t.Conditional.Slot = 0 // the key is no plain number: a condition on another slot
+			}
 		}
 	case 7:
 		t.Value = ether(100) // more than anybody has

@@ -174,8 +174,8 @@ func checkSteps(t *testing.T, r *Result) {
 
 func TestTheChainIsTheLongestPathOfReadsAfterWrites(t *testing.T) {
 	b := &Block{Registers: []Kind{Value, Value, Total}}
-	add := func(d time.Duration, reads, writes []int) {
-		b.Txs = append(b.Txs, Tx{Execute: d * us, Reads: reads, Writes: writes})
+	add := func(d int, reads, writes []int) {
+		b.Txs = append(b.Txs, Tx{Execute: time.Duration(d) * us, Reads: reads, Writes: writes})
 	}
 	add(10, nil, []int{0})      // 0
 	add(50, nil, []int{1})      // 1
