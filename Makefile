@@ -120,7 +120,7 @@ race:
 #? differential: parallel against sequential building, on the patched tree
 differential: tree
 	@build/step.sh "differential tests, patched op-geth"
-	$(GO) test $(PATCHED) -tags patched ./miner/... ./internal/...
+	$(GO) test $(PATCHED) -tags patched ./core/state ./miner/... ./internal/...
 
 #? e2e: end-to-end tests of the built binary, compared with the unpatched one
 e2e: geth geth-upstream

@@ -38,7 +38,9 @@ func PrepareState(root common.Hash, db *state.StateDB, lesson *Lesson) (*state.S
 	assembly := newAssembly()
 	tries.Beside = assembly.derive
 	prepared := &trailedDatabase{Tries: tries, root: root, plain: plain, trail: new(trail), course: newCourse(root, lesson), assembly: assembly}
-	return state.NewWithReader(root, prepared, pstate.NewBase(db.Reader(), lesson.of(root)))
+	base := pstate.NewBase(db.Reader(), lesson.of(root))
+	base.Bind(tries)
+	return state.NewWithReader(root, prepared, base)
 }
 
 // Sealable returns why the root of a prepared state, which was asked for, is wrong, and the
@@ -90,7 +92,7 @@ func Fill(ctx context.Context, block *Block, req *Request) Result {
 	r.course.end()
 	result := Result{DABytes: r.admission.daBytes, Stats: statsOf(r, counts, ran)}
 	if err == nil || !r.torn {
-		err = errors.Join(err, r.apply())
+		err = errors.Join(err, r.apply(err != nil))
 	}
 	result.Stats.Elapsed = time.Since(begin)
 	switch {

@@ -184,15 +184,20 @@ func (r *run) close() []*candidate {
 	return rest
 }
 
-// apply brings what is committed to the StateDB, at the end of the run.
-func (r *run) apply() (err error) {
+// apply brings what is committed to the StateDB, at the end of the run: all of it if the
+// block is to go on sequentially.
+func (r *run) apply(all bool) (err error) {
 	r.torn = true
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("%w: %v\n%s", blockstm.ErrPanic, p, debug.Stack())
 		}
 	}()
-	r.ledger.Apply()
+	if all {
+		r.ledger.Surrender()
+	} else {
+		r.ledger.Apply()
+	}
 	r.torn = false
 	return nil
 }

@@ -29,6 +29,7 @@ func newCode(hash common.Hash, bytes []byte) *Code {
 // Account is what the multi-version memory holds of one account.
 type Account struct {
 	Address common.Address
+	hash    common.Hash // of the address
 
 	// The parent state, immutable. origin is nil if the account is not in it.
 	origin     *types.StateAccount
@@ -49,13 +50,21 @@ type Account struct {
 	slots   map[common.Hash]*Slot
 	emptied bool // the committed state has lost root: slots not loaded yet are zero
 
-	// Owned by the Ledger.
-	listed      bool        // on the list of accounts to apply
+	holder atomic.Uint32 // a holder
+	handed *handed       // what the StateDB was given in the end; guarded by Base.finalsMu
+
+	// Owned by the Ledger, and when that has no more to do by Base.handOver.
+	listed      bool        // on a list of accounts that have changed, see Ledger.list
 	codeChanged bool        // code is to be applied
-	written     []*Slot     // slots to apply
+	written     []*Slot     // slots that the StateDB, or whoever hashes, does not know of
+	rootNow     common.Hash // root of the storage with all of written, if rootKnown
+	rootKnown   bool
 	nonceThere  uint64      // what the StateDB has
 	moneyThere  uint256.Int // what the StateDB has for a balance
 }
+
+// heldByState reports whether the StateDB is the account's holder.
+func (a *Account) heldByState() bool { return holder(a.holder.Load()) == stateHolds }
 
 // fate says whether an account was destroyed. Few accounts have one.
 type fate struct {
@@ -75,10 +84,11 @@ func (a *Account) destiny() *fate {
 // Slot is what the multi-version memory holds of one storage slot.
 type Slot struct {
 	Key    common.Hash
+	hash   common.Hash // of Key, if loaded
 	value  blockstm.Cell[common.Hash]
 	origin common.Hash // in the parent state
 	loaded bool        // origin is known
-	listed bool        // owned by the Ledger: on its account's list of slots to apply
+	listed bool        // owned by the Ledger: among its account's written slots
 }
 
 // set gives the registers their committed values, before anyone uses them.

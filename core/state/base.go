@@ -20,9 +20,13 @@ import (
 //
 // It is safe for concurrent use, except for Attach.
 type Base struct {
-	reader state.Reader // the parent state; safe for concurrent use
-	known  *Table       // what is known of the parent state already; nil: nothing
+	reader source // the parent state; safe for concurrent use
+	known  *Table // what is known of the parent state already; nil: nothing
 	table  *Table
+
+	finals   *Tries     // where final values are hashed, see holder; nil: the StateDB has to have all of them
+	finalsMu sync.Mutex // guards changed, and what is said to be
+	changed  []*Account // have final values that the StateDB was not given when they became final
 
 	liveMu sync.Mutex     // guards db, which has no lock of its own
 	db     *state.StateDB // the block's, from Attach on
@@ -42,7 +46,14 @@ type Base struct {
 // base has read of the very same state, its Table, may be known and is not read again; nil
 // if there is none.
 func NewBase(reader state.Reader, known *Table) *Base {
-	return &Base{reader: reader, known: known, table: newTable(), costs: make(map[storageKey]common.Hash)}
+	return &Base{reader: newSource(reader), known: known, table: newTable(), costs: make(map[storageKey]common.Hash)}
+}
+
+// Bind has final values of accounts that the StateDB never asks for hashed by its tries,
+// which are those given. It may use what they know to read the parent state quicker.
+func (b *Base) Bind(tries *Tries) {
+	b.finals, tries.base = tries, b
+	b.reader.flatten(tries.root, tries.Database)
 }
 
 // Table returns what the base has read. It can serve further bases once the block is
@@ -58,6 +69,7 @@ func (b *Base) Attach(db *state.StateDB) error {
 	}
 	for _, a := range b.table.all() {
 		a.live = true
+		a.holder.Store(uint32(stateHolds))
 		code := noCode
 		if hash := db.GetCodeHash(a.Address); hash != types.EmptyCodeHash && hash != (common.Hash{}) {
 			code = newCode(hash, db.GetCode(a.Address))
@@ -68,6 +80,10 @@ func (b *Base) Attach(db *state.StateDB) error {
 		}
 	}
 	b.db = db
+	if b.finals != nil {
+		// It would have next to nothing to do, and holds a trie that is not wanted.
+		db.StopPrefetcher()
+	}
 	return db.Error()
 }
 
@@ -78,9 +94,10 @@ func (b *Base) account(addr common.Address) (*Account, error) {
 	}
 	a := &Account{Address: addr}
 	if old := b.known.lookup(addr); old != nil {
-		a.origin, a.originCode = old.origin, old.originCode
+		a.hash, a.origin, a.originCode = old.hash, old.origin, old.originCode
 	} else {
-		origin, err := b.reader.Account(addr)
+		a.hash = keccak(addr[:])
+		origin, err := b.reader.account(addr, a.hash)
 		if err != nil {
 			return nil, fmt.Errorf("account %v: %w", addr, err)
 		}
@@ -90,6 +107,9 @@ func (b *Base) account(addr common.Address) (*Account, error) {
 				a.originCode = &Code{Hash: hash}
 			}
 		}
+	}
+	if b.finals == nil {
+		a.holder.Store(uint32(stateHolds))
 	}
 	if o := a.origin; o == nil {
 		a.set(0, new(uint256.Int), noCode, common.Hash{}, false)
@@ -114,27 +134,33 @@ func (b *Base) slot(a *Account, key common.Hash) (*Slot, error) {
 		if err != nil {
 			return nil, fmt.Errorf("slot %v of %v: %w", key, a.Address, err)
 		}
-	case a.origin == nil || a.origin.Root == types.EmptyRootHash:
-		s.loaded = true
 	default:
-		value, err := b.origin(a.Address, key)
-		if err != nil {
-			return nil, fmt.Errorf("slot %v of %v: %w", key, a.Address, err)
+		if err := b.load(a, s); err != nil {
+			return nil, err
 		}
-		s.origin, s.loaded = value, true
-		s.value.Init(value)
+		s.value.Init(s.origin)
 	}
 	return a.insert(s), nil
 }
 
-// origin returns the value of a slot in the parent state.
-func (b *Base) origin(addr common.Address, key common.Hash) (common.Hash, error) {
-	if old := b.known.lookup(addr); old != nil {
-		if s := old.slot(key); s != nil && s.loaded {
-			return s.origin, nil
+// load sets what a new slot of a is in the parent state.
+func (b *Base) load(a *Account, s *Slot) error {
+	if old := b.known.lookup(a.Address); old != nil {
+		if was := old.slot(s.Key); was != nil && was.loaded {
+			s.hash, s.origin, s.loaded = was.hash, was.origin, true
+			return nil
 		}
 	}
-	return b.reader.Storage(addr, key)
+	s.hash, s.loaded = keccak(s.Key[:]), true
+	if a.origin == nil || a.origin.Root == types.EmptyRootHash {
+		return nil
+	}
+	value, err := b.reader.storage(a.Address, a.hash, s.Key, s.hash)
+	if err != nil {
+		return fmt.Errorf("slot %v of %v: %w", s.Key, a.Address, err)
+	}
+	s.origin = value
+	return nil
 }
 
 // bytes returns the code's bytes, which are loaded first if need be.
@@ -150,39 +176,77 @@ func (b *Base) bytes(a *Account, c *Code) ([]byte, error) {
 	return bytes, nil
 }
 
-// Account implements state.StateReader for the block's StateDB.
+// Account implements state.StateReader for the block's StateDB: see holder.
 func (b *Base) Account(addr common.Address) (*types.StateAccount, error) {
 	a, err := b.account(addr)
 	if err != nil {
 		return nil, err
 	}
-	return a.origin, nil
+	if b.db == nil || a.live {
+		return a.origin, nil
+	}
+	return b.handOver(a)
 }
 
-// Storage implements state.StateReader for the block's StateDB.
+// Storage implements state.StateReader for the block's StateDB: see holder.
 func (b *Base) Storage(addr common.Address, key common.Hash) (common.Hash, error) {
-	a := b.table.lookup(addr)
-	if a != nil {
-		if s := a.slot(key); s != nil && s.loaded {
-			return s.origin, nil
-		}
+	a, err := b.account(addr)
+	if err != nil {
+		return common.Hash{}, err
 	}
-	value, err := b.origin(addr, key)
-	if err == nil && a != nil && b.db == nil {
-		a.insert(&Slot{Key: key, origin: value, loaded: true})
+	if value, ok := b.handedSlot(a, key); ok {
+		return value, nil
 	}
-	return value, err
+	if s := a.slot(key); s != nil && s.loaded {
+		return s.origin, nil
+	}
+	s := &Slot{Key: key}
+	if err := b.load(a, s); err != nil {
+		return common.Hash{}, err
+	}
+	if b.db == nil {
+		a.insert(s)
+	}
+	return s.origin, nil
 }
 
 // Has implements state.ContractCodeReader for the block's StateDB.
-func (b *Base) Has(addr common.Address, hash common.Hash) bool { return b.reader.Has(addr, hash) }
+func (b *Base) Has(addr common.Address, hash common.Hash) bool {
+	return b.deployed(addr, hash) != nil || b.reader.Has(addr, hash)
+}
 
 // Code implements state.ContractCodeReader for the block's StateDB.
-func (b *Base) Code(addr common.Address, hash common.Hash) []byte { return b.reader.Code(addr, hash) }
+func (b *Base) Code(addr common.Address, hash common.Hash) []byte {
+	if code := b.deployed(addr, hash); code != nil {
+		return code
+	}
+	return b.reader.Code(addr, hash)
+}
 
 // CodeSize implements state.ContractCodeReader for the block's StateDB.
 func (b *Base) CodeSize(addr common.Address, hash common.Hash) int {
+	if code := b.deployed(addr, hash); code != nil {
+		return len(code)
+	}
 	return b.reader.CodeSize(addr, hash)
+}
+
+// deployed returns the code that an account got in this block if it is that of the hash,
+// or nil.
+func (b *Base) deployed(addr common.Address, hash common.Hash) []byte {
+	if b.db == nil {
+		return nil
+	}
+	a := b.table.lookup(addr)
+	if a == nil {
+		return nil
+	}
+	if code := a.code.Committed(); code.Hash == hash {
+		if bytes := code.bytes.Load(); bytes != nil {
+			return *bytes
+		}
+	}
+	return nil
 }
 
 // GetState implements types.StateGetter for the L1 and operator cost functions: the value

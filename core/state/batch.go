@@ -11,7 +11,6 @@ import (
 	"github.com/ethereum/go-ethereum/core/types"
 	"github.com/ethereum/go-ethereum/crypto"
 	"github.com/ethereum/go-ethereum/ethdb"
-	"github.com/ethereum/go-ethereum/rlp"
 	upstream "github.com/ethereum/go-ethereum/trie"
 	"github.com/ethereum/go-ethereum/trie/trienode"
 	"golang.org/x/sync/errgroup"
@@ -100,30 +99,40 @@ func (b *batch) Hash() common.Hash {
 
 // hash returns the root after all changes.
 func (b *batch) hash() (common.Hash, error) {
-	accounts := b.accounts.len()
-	changes := make([]trie.Change, accounts+b.slots.len())
-	err := parallel(len(changes), func(from, to int) error {
+	finals, err := b.finals()
+	if err != nil {
+		return common.Hash{}, err
+	}
+	first, accounts := len(finals), b.accounts.len()
+	changes := make([]trie.Change, first+accounts+b.slots.len())
+	err = parallel(len(changes), func(from, to int) error {
 		keccak := crypto.NewKeccakState()
+		blob := make([]byte, 0, (to-from)*maxAccount/2)
+		account := func(c *trie.Change, a *types.StateAccount) {
+			start := len(blob)
+			blob = appendAccount(blob, a)
+			c.Value = blob[start:len(blob):len(blob)]
+		}
 		for i := from; i < to; i++ {
 			c := &changes[i]
-			if i < accounts {
-				a := b.accounts.at(i)
+			switch {
+			case i < first:
+				f := &finals[i]
+				c.Key = f.hash
+				if f.account != nil {
+					account(c, f.account)
+				}
+			case i < first+accounts:
+				a := b.accounts.at(i - first)
 				c.Key = crypto.HashData(keccak, a.address[:])
-				if a.deleted {
-					continue
+				if !a.deleted {
+					account(c, &a.account)
 				}
-				var err error
-				if c.Value, err = rlp.EncodeToBytes(&a.account); err != nil {
-					return err
-				}
-				continue
-			}
-			s := b.slots.at(i - accounts)
-			c.Key = crypto.HashData(keccak, s.key[:])
-			if len(s.value) > 0 {
-				var err error
-				if c.Value, err = rlp.EncodeToBytes(s.value); err != nil {
-					return err
+			default:
+				s := b.slots.at(i - first - accounts)
+				c.Key = crypto.HashData(keccak, s.key[:])
+				if len(s.value) > 0 {
+					c.Value = appendRLPString(nil, s.value)
 				}
 			}
 		}
@@ -135,6 +144,17 @@ func (b *batch) hash() (common.Hash, error) {
 	return trie.Root(b.tries.nodes, b.owner, b.root, changes)
 }
 
+// maxAccount is the size of the largest encoded account, bytes.
+const maxAccount = 110
+
+// finals returns the final values that the account trie has to have besides.
+func (b *batch) finals() ([]finalAccount, error) {
+	if b.owner != (common.Hash{}) {
+		return nil, nil
+	}
+	return b.tries.finalAccounts()
+}
+
 // parallelMin is the number of changes below which a second goroutine does not pay.
 const parallelMin = 128
 
@@ -144,18 +164,34 @@ func parallel(n int, f func(from, to int) error) error {
 		return f(0, n)
 	}
 	var group errgroup.Group
-	parts := runtime.GOMAXPROCS(0)
+	parts := parts()
 	for p := range parts {
 		group.Go(func() error { return f(n*p/parts, n*(p+1)/parts) })
 	}
 	return group.Wait()
 }
 
+// parts returns how many goroutines share work that only takes CPU time.
+func parts() int { return runtime.GOMAXPROCS(0) }
+
 // full returns op-geth's trie, with all changes.
 func (b *batch) full() (state.Trie, error) {
+	finals, err := b.finals()
+	if err != nil {
+		return nil, err
+	}
+	if len(finals) > 0 {
+		// They may have changed since, and go before what the StateDB says.
+		b.inner, b.innerHas, b.innerHasSlot = nil, 0, 0
+	}
 	inner, err := b.opened()
 	if err != nil {
 		return nil, err
+	}
+	for i := range finals {
+		if err := putFinal(inner, &finals[i]); err != nil {
+			return nil, err
+		}
 	}
 	for ; b.innerHas < b.accounts.len(); b.innerHas++ {
 		a := b.accounts.at(b.innerHas)
@@ -180,6 +216,13 @@ func (b *batch) full() (state.Trie, error) {
 		}
 	}
 	return inner, nil
+}
+
+func putFinal(inner state.Trie, f *finalAccount) error {
+	if f.account == nil {
+		return inner.DeleteAccount(f.address)
+	}
+	return inner.UpdateAccount(f.address, f.account, 0)
 }
 
 // opened returns op-geth's trie, with those changes that it was given so far.
@@ -279,8 +322,16 @@ func (b *batch) GetStorage(addr common.Address, key []byte) ([]byte, error) {
 	return inner.GetStorage(addr, key)
 }
 
-// Commit implements state.Trie.
+// errNoCommit says that a block's state is to be committed by whoever executes the block.
+var errNoCommit = errors.New("a state that was filled in parallel cannot be committed")
+
+// Commit implements state.Trie. It fails, and returns no root, once there are final values
+// that the StateDB does not have: the nodes of their storage would be missing.
 func (b *batch) Commit(collectLeaf bool) (common.Hash, *trienode.NodeSet) {
+	if finals, err := b.finals(); err != nil || len(finals) > 0 {
+		b.tries.fail(errors.Join(errNoCommit, err))
+		return common.Hash{}, nil
+	}
 	inner, err := b.full()
 	if err != nil {
 		b.tries.fail(err)

@@ -17,6 +17,7 @@ type Tries struct {
 	state.Database
 	root  common.Hash         // of the parent state
 	nodes database.NodeReader // of the parent state; safe for concurrent use
+	base  *Base               // has final values that are hashed here, see Base.Bind; nil: there are none
 
 	// Beside is called while the account trie is hashed, in a goroutine that has ended when
 	// that has. Nil: nothing is. It is set before the tries are used.
@@ -45,11 +46,29 @@ func (t *Tries) OpenTrie(root common.Hash) (state.Trie, error) {
 
 // OpenStorageTrie implements state.Database.
 func (t *Tries) OpenStorageTrie(stateRoot common.Hash, address common.Address, root common.Hash, self state.Trie) (state.Trie, error) {
-	open := func() (state.Trie, error) { return t.Database.OpenStorageTrie(stateRoot, address, root, self) }
 	if stateRoot != t.root {
-		return open()
+		return t.Database.OpenStorageTrie(stateRoot, address, root, self)
 	}
-	return &batch{tries: t, owner: crypto.Keccak256Hash(address[:]), root: root, open: open}, nil
+	b := &batch{tries: t, owner: crypto.Keccak256Hash(address[:]), root: root}
+	if t.base != nil {
+		var slots map[common.Hash]common.Hash
+		b.root, slots = t.base.seeds(address, root)
+		for key, value := range slots {
+			*b.slots.add() = slotChange{key, trimmed(value)}
+		}
+	}
+	parent := b.root
+	b.open = func() (state.Trie, error) { return t.Database.OpenStorageTrie(stateRoot, address, parent, self) }
+	return b, nil
+}
+
+// finalAccounts returns the accounts whose final values belong in the account trie though
+// nobody has put them there.
+func (t *Tries) finalAccounts() ([]finalAccount, error) {
+	if t.base == nil {
+		return nil, nil
+	}
+	return t.base.finalAccounts()
 }
 
 // fail notes why a root is wrong. Hashing a trie has no other way to say so.

@@ -11,13 +11,13 @@ import (
 )
 
 // Ledger makes writes final: first in the registers, transaction by transaction, and from
-// there, in batches, in the block's StateDB. An account that a hundred transactions of a
-// batch change goes there once. It belongs to the ordered commit: one goroutine uses it
-// at a time.
+// there, in batches, in the block's StateDB, if that is the account's holder. An account
+// that a hundred transactions of a batch change goes there once. It belongs to the ordered
+// commit: one goroutine uses it at a time.
 type Ledger struct {
 	base     *Base
 	db       *state.StateDB
-	accounts []*Account // changed since the last Apply
+	accounts []*Account // held by the StateDB, and changed since the last Apply
 }
 
 // NewLedger returns the ledger of the base's block. The base is attached.
@@ -50,6 +50,7 @@ func (l *Ledger) Commit(tx blockstm.TxIndex, f *Footprint) {
 	for i := range f.writes.slots {
 		w := &f.writes.slots[i]
 		w.slot.value.Commit(tx, w.value)
+		w.account.rootKnown = false
 		l.list(w.account)
 		if !w.slot.listed {
 			w.slot.listed = true
@@ -60,17 +61,49 @@ func (l *Ledger) Commit(tx blockstm.TxIndex, f *Footprint) {
 	f.old.reset()
 }
 
+// list notes that an account has changed, for Apply if the StateDB holds it, and
+// otherwise for whoever hashes the state.
 func (l *Ledger) list(a *Account) {
-	if !a.listed {
+	switch {
+	case a.listed:
+	case a.heldByState():
 		a.listed = true
 		l.accounts = append(l.accounts, a)
+	default:
+		a.listed = true
+		l.base.note(a)
 	}
+}
+
+// give makes the StateDB the holder of an account. The next Apply writes to it what the
+// account has become so far.
+func (l *Ledger) give(a *Account) {
+	if a.heldByState() {
+		return
+	}
+	a.holder.Store(uint32(stateHolds))
+	if a.listed {
+		l.accounts = append(l.accounts, a)
+	}
+}
+
+// Surrender makes the StateDB the holder of all accounts, with their final values: a
+// sequential execution goes on from there.
+func (l *Ledger) Surrender() {
+	for _, a := range l.base.takeChanged() {
+		l.give(a)
+	}
+	l.Apply()
 }
 
 // destroy makes the end of an account final. The StateDB learns of it at once, since an
 // account that comes back later in the block must start from nothing there too.
 func (l *Ledger) destroy(tx blockstm.TxIndex, w *accountWrite) {
 	a := w.account
+	if !a.heldByState() {
+		l.give(a)
+		l.Apply()
+	}
 	a.mu.Lock()
 	a.emptied = true
 	for _, s := range a.slots {
@@ -99,8 +132,8 @@ func (l *Ledger) destroy(tx blockstm.TxIndex, w *accountWrite) {
 	}
 }
 
-// Apply writes the final values of everything that was committed since the last call to
-// the StateDB, and finalises them there, which sets its trie prefetcher to work.
+// Apply writes the final values of what was committed since the last call, and is held by
+// the StateDB, to it, and finalises them there.
 func (l *Ledger) Apply() {
 	if len(l.accounts) == 0 {
 		return
@@ -141,7 +174,14 @@ func (l *Ledger) apply(a *Account) {
 }
 
 // Conditional checks a transaction's preconditions against everything committed so far.
+// The StateDB has an account's storage root as it was before the block until it is
+// hashed, also when sequential, and so has to hold the accounts that it is asked about.
 func (l *Ledger) Conditional(c *types.TransactionConditional) error {
+	for addr := range c.KnownAccounts {
+		if a := l.base.table.lookup(addr); a != nil {
+			l.give(a)
+		}
+	}
 	l.Apply()
 	l.base.liveMu.Lock()
 	defer l.base.liveMu.Unlock()

@@ -237,6 +237,9 @@ func checkScripts(t *testing.T, seed uint64, cancun bool) {
 		t.Fatal(err)
 	}
 	got := preparedState(t, root, plain)
+	if r.IntN(4) > 0 {
+		got.Reader().(*Base).Bind(got.Database().(*Tries))
+	}
 	scripts := make([]script, 1+r.IntN(12))
 	for i := range scripts {
 		scripts[i] = script{seed: r.Uint64(), sender: scriptAddrs[r.IntN(len(scriptAddrs)-1)], rules: rules}
@@ -313,22 +316,107 @@ func checkScripts(t *testing.T, seed uint64, cancun bool) {
 		}
 		if out.valid {
 			ledger.Commit(blockstm.TxIndex(head), &footprints[head])
-			if r.IntN(3) == 0 {
+			switch r.IntN(8) {
+			case 0, 1:
 				ledger.Apply()
+			case 2:
+				checkConditional(t, r, ledger, want)
+			case 3:
+				if r.IntN(4) == 0 {
+					ledger.Surrender()
+				}
 			}
 		} else {
 			footprints[head].Withdraw(blockstm.TxIndex(head))
 		}
 		head++
 	}
-	ledger.Apply()
-	if a, b := got.IntermediateRoot(true), want.IntermediateRoot(true); a != b {
-		for _, addr := range append(scriptAddrs, common.Address{0xc0}) {
-			if x, y := describe(got, addr), describe(want, addr); x != y {
-				t.Errorf("%v is\n%s\nin parallel, and alone\n%s", addr, x, y)
+	if r.IntN(4) == 0 {
+		ledger.Surrender() // the rest of the block is sequential
+		for i := range r.IntN(3) {
+			s := script{seed: r.Uint64(), sender: scriptAddrs[r.IntN(len(scriptAddrs)-1)], rules: rules}
+			if a, b := runOn(got, 200+i, s), runOn(want, 200+i, s); a != b {
+				t.Errorf("transaction %d saw\n%+v\nafter the parallel part, and alone\n%+v", i, a, b)
 			}
 		}
+	} else {
+		ledger.Apply()
+		finish(r, got, want)
+	}
+	compareStates(t, got, want)
+	for range r.IntN(3) {
+		// What RPC does with the state of the pending block.
+		a, b := got, want
+		if copyable {
+			a, b = got.Copy(), want.Copy()
+		}
+		s := script{seed: r.Uint64(), sender: scriptAddrs[r.IntN(len(scriptAddrs)-1)], rules: rules}
+		if x, y := runOn(a, 300, s), runOn(b, 300, s); x != y {
+			t.Errorf("a transaction on a copy saw\n%+v\nin parallel, and alone\n%+v", x, y)
+		}
+		compareStates(t, a, b)
+	}
+	compareStates(t, got, want)
+	if err := got.Error(); err != nil {
+		t.Error(err)
+	}
+}
+
+// checkConditional asks about what some accounts hold, or do not.
+func checkConditional(t *testing.T, r *rand.Rand, ledger *Ledger, want *state.StateDB) {
+	known := make(types.KnownAccounts)
+	for range r.IntN(3) {
+		addr, key := scriptAddrs[r.IntN(len(scriptAddrs))], scriptKeys[r.IntN(len(scriptKeys))]
+		if r.IntN(2) == 0 {
+			root := want.GetStorageRoot(addr)
+			known[addr] = types.KnownAccount{StorageRoot: &root}
+			continue
+		}
+		value := common.BigToHash(big.NewInt(int64(r.IntN(3))))
+		known[addr] = types.KnownAccount{StorageSlots: map[common.Hash]common.Hash{key: value}}
+	}
+	c := &types.TransactionConditional{KnownAccounts: known}
+	a, b := ledger.Conditional(c), want.CheckTransactionConditional(c)
+	if (a == nil) != (b == nil) { // which account is looked at first is up to the map
+		t.Errorf("conditional: %v, want %v", a, b)
+	}
+}
+
+// finish does what may be done to a state between its last transaction and its root, such
+// as paying withdrawals, and looks at some accounts.
+func finish(r *rand.Rand, dbs ...*state.StateDB) {
+	for range r.IntN(4) {
+		addr, key, n := scriptAddrs[r.IntN(len(scriptAddrs))], scriptKeys[r.IntN(len(scriptKeys))], r.IntN(3)
+		what := r.IntN(4)
+		for _, db := range dbs {
+			switch {
+			case what == 0:
+				db.AddBalance(addr, uint256.NewInt(uint64(n)), 0)
+			case what == 1 && db.GetCodeSize(addr) > 0:
+				db.SetState(addr, key, common.Hash{31: byte(n)})
+			case what == 2:
+				db.GetState(addr, key)
+			}
+		}
+		if r.IntN(2) == 0 {
+			for _, db := range dbs {
+				db.Finalise(true)
+			}
+		}
+	}
+}
+
+// compareStates compares the roots of two states, and what is in them.
+func compareStates(t *testing.T, got, want *state.StateDB) {
+	t.Helper()
+	a, b := got.IntermediateRoot(true), want.IntermediateRoot(true)
+	if a != b {
 		t.Errorf("state root %v, want %v", a, b)
+	}
+	for _, addr := range append(scriptAddrs, common.Address{0xc0}) {
+		if x, y := describe(got, addr), describe(want, addr); x != y {
+			t.Errorf("%v is\n%s\nin parallel, and alone\n%s", addr, x, y)
+		}
 	}
 }
 
