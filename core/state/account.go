@@ -1,7 +1,6 @@
 package state
 
 import (
-	"sync"
 	"sync/atomic"
 
 	"github.com/ethereum/go-ethereum/common"
@@ -46,7 +45,7 @@ type Account struct {
 
 	fate atomic.Pointer[fate] // nil: there is no reason yet to ask for it
 
-	mu      sync.RWMutex // guards slots and emptied
+	mu      patientMutex // guards slots and emptied
 	slots   map[common.Hash]*Slot
 	emptied bool // the committed state has lost root: slots not loaded yet are zero
 

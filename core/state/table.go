@@ -1,8 +1,6 @@
 package state
 
 import (
-	"sync"
-
 	"github.com/ethereum/go-ethereum/common"
 )
 
@@ -18,7 +16,7 @@ type Table struct {
 }
 
 type shard struct {
-	mu       sync.RWMutex // guards accounts
+	mu       patientMutex // guards accounts
 	accounts map[common.Address]*Account
 	_        [88]byte // shards lie on cache lines of their own
 }
