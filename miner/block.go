@@ -74,6 +74,17 @@ type Request struct {
 	Chaos  blockstm.Chaos                          // disturbs the schedule in tests; nil: nothing does
 	Watch  func(blockstm.Program) blockstm.Program // stands between the scheduler and the run, to time it; nil: nothing does
 	Window int                                     // most candidates to speculate ahead; 0: the scheduler's default
+
+	// Off turns off what only makes filling faster, to measure what it gains.
+	Off Features
+}
+
+// Features are parts of the builder that only decide what is worth running when.
+type Features struct {
+	Window  bool // speculation depth by the conflicts seen
+	Senders bool // a candidate waits for the one before it of the same sender
+	Hints   bool // a candidate waits for the one that it followed in an earlier build
+	Groups  bool // a candidate waits for the one before it that calls the same contract, if such have followed one another
 }
 
 // Result tells how a run ended.

@@ -69,7 +69,7 @@ func Fill(ctx context.Context, block *Block, req *Request) Result {
 		return Result{Fallback: err, RestPlain: plain, RestBlob: blob}
 	}
 	db := block.State.Database().(*trailedDatabase)
-	r := &run{stream: stream, course: db.course, interrupt: req.Interrupt, head: base.Next, drawn: base.Next, ledger: pstate.NewLedger(base)}
+	r := &run{stream: stream, course: db.course, off: req.Off, interrupt: req.Interrupt, head: base.Next, drawn: base.Next, ledger: pstate.NewLedger(base)}
 	r.admission = newAdmission(block, req.Limits, r.ledger)
 	for i := range max(req.Threads, 1) {
 		r.workers = append(r.workers, newWorker(block, base, req.Chaos, i))
@@ -78,7 +78,7 @@ func Fill(ctx context.Context, block *Block, req *Request) Result {
 	if req.Watch != nil {
 		program = req.Watch(r)
 	}
-	scheduler := blockstm.NewScheduler(program, blockstm.Config{Workers: len(r.workers), First: base.Next, Chaos: req.Chaos, MaxWindow: req.Window})
+	scheduler := blockstm.NewScheduler(program, blockstm.Config{Workers: len(r.workers), First: base.Next, Chaos: req.Chaos, MaxWindow: req.Window, FixedWindow: req.Off.Window})
 	r.positions = make([]position, scheduler.Window())
 
 	ctx, stop := watch(context.WithoutCancel(ctx), req)

@@ -30,6 +30,8 @@ type run struct {
 	ledger    *pstate.Ledger
 	workers   []*worker
 	interrupt *atomic.Int32 // may be nil
+	off       Features
+	groups    groups
 
 	positions  []position       // by index modulo its (power of two) length
 	candidates []trailCandidate // all that were drawn
@@ -59,7 +61,26 @@ func (r *run) Next(tx blockstm.TxIndex) (blockstm.TxIndex, bool) {
 		r.candidates = append(r.candidates, trailCandidate{c.tx, c.lazy.DABytes})
 	}
 	r.drawn = tx + 1
-	return max(before, r.course.drawn(tx, c.lazy.Hash)), true
+	return r.follows(tx, c, before), true
+}
+
+// follows returns which transaction the candidate with the index tx is best executed
+// after, blockstm.NoTx if there is none: its sender's one before, the one that it followed
+// in an earlier build, or its group's one before.
+func (r *run) follows(tx blockstm.TxIndex, c *candidate, before blockstm.TxIndex) blockstm.TxIndex {
+	known := r.course.drawn(tx, c.lazy.Hash)
+	bound := r.groups.drawn(tx, c)
+	after := blockstm.NoTx
+	if !r.off.Senders {
+		after = max(after, before)
+	}
+	if !r.off.Hints {
+		after = max(after, known)
+	}
+	if !r.off.Groups {
+		after = max(after, bound)
+	}
+	return after
 }
 
 // Execute implements blockstm.Program.
@@ -131,7 +152,9 @@ func (r *run) Commit(tx blockstm.TxIndex) (bool, error) {
 		return false, nil
 	}
 	r.head = tx + 1
-	r.course.committed(p.footprint.Follows())
+	follows := p.footprint.Follows()
+	r.course.committed(follows)
+	p.candidate.group.committed(tx, follows)
 	if v != admit {
 		if v == leaveRest && p.candidate.account != nil {
 			p.candidate.account.dropped.Store(true)

@@ -24,6 +24,7 @@ type candidate struct {
 	lazy    *txpool.LazyTransaction
 	tx      *types.Transaction // nil: evicted from the pool
 	account *account           // nil if tx is
+	group   *group             // nil: it belongs to none
 	blob    bool               // from the list of blob transactions
 	daSize  uint64             // estimated DA size, 0 if none is given
 

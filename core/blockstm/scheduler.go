@@ -57,6 +57,10 @@ type Config struct {
 	First     TxIndex // index of the stream's first transaction
 	Chaos     Chaos   // disturbs the schedule in tests; nil: nothing does
 
+	// FixedWindow keeps the speculation depth at MaxWindow whatever conflicts there are, to
+	// measure what adapting it gains.
+	FixedWindow bool
+
 	// Idle makes the place where workers without work wait, under the lock given. A
 	// simulation that decides itself who runs when has one of its own; nil: a sync.Cond.
 	Idle func(lock *sync.Mutex) Idle
@@ -599,6 +603,9 @@ func (s *Scheduler) adapt() {
 	s.waste += (s.wasted - s.waste) / wasteMemory
 	s.wasted = 0
 	s.window = s.config.MaxWindow
+	if s.config.FixedWindow {
+		return
+	}
 	if budget := wasteBudget * float64(s.config.Workers); s.waste*float64(s.window) > budget {
 		s.window = max(int(budget/s.waste), 1)
 	}

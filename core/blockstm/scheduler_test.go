@@ -481,6 +481,17 @@ func TestPermanentConflictShrinksSpeculationToTheHead(t *testing.T) {
 	}
 }
 
+func TestAFixedWindowStaysWhateverIsWasted(t *testing.T) {
+	for _, fixed := range []bool{false, true} {
+		s := NewScheduler(newToyProgram(t, chainOf(1), 1), Config{Workers: 4, FixedWindow: fixed})
+		s.wasted = 100
+		s.adapt()
+		if stays := s.window == s.config.MaxWindow; stays != fixed {
+			t.Errorf("fixed is %v, and after much waste the window is %d of %d", fixed, s.window, s.config.MaxWindow)
+		}
+	}
+}
+
 func TestAdditionsNeverConflict(t *testing.T) {
 	txs := make([]toyTx, 2000)
 	for i := range txs {
