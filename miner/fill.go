@@ -87,6 +87,7 @@ func Fill(ctx context.Context, block *Block, req *Request) Result {
 	ran := time.Since(running)
 	unset := stop()
 
+	r.ledger.Close()
 	rest := r.close()
 	base.Next = r.drawn
 	r.course.end()

@@ -30,9 +30,9 @@ type Account struct {
 	Address common.Address
 	hash    common.Hash // of the address
 
-	// The parent state, immutable. origin is nil if the account is not in it.
-	origin     *types.StateAccount
-	originCode *Code
+	// The parent state, immutable.
+	parent     storedAccount
+	parentCode *Code
 
 	// Set by Base.Attach, immutable while workers run.
 	live      bool        // the block's StateDB had touched it: its values come from there
@@ -60,6 +60,29 @@ type Account struct {
 	rootKnown   bool
 	nonceThere  uint64      // what the StateDB has
 	moneyThere  uint256.Int // what the StateDB has for a balance
+}
+
+// storedAccount is an account as a state has it, or none, in one piece of memory.
+type storedAccount struct {
+	exists  bool
+	account types.StateAccount // if it exists
+	balance uint256.Int        // what account points to
+}
+
+// keep takes in an account, nil if there is none.
+func (s *storedAccount) keep(a *types.StateAccount) {
+	if s.exists = a != nil; s.exists {
+		s.account, s.balance = *a, *a.Balance
+		s.account.Balance = &s.balance
+	}
+}
+
+// get returns the account, nil if there is none.
+func (s *storedAccount) get() *types.StateAccount {
+	if !s.exists {
+		return nil
+	}
+	return &s.account
 }
 
 // heldByState reports whether the StateDB is the account's holder.

@@ -94,27 +94,26 @@ func (b *Base) account(addr common.Address) (*Account, error) {
 	}
 	a := &Account{Address: addr}
 	if old := b.known.lookup(addr); old != nil {
-		a.hash, a.origin, a.originCode = old.hash, old.origin, old.originCode
+		a.hash, a.parentCode = old.hash, old.parentCode
+		a.parent.keep(old.parent.get())
 	} else {
-		a.hash = keccak(addr[:])
-		origin, err := b.reader.account(addr, a.hash)
-		if err != nil {
+		a.hash, a.parentCode = keccak(addr[:]), noCode
+		if err := b.reader.account(addr, a.hash, &a.parent); err != nil {
 			return nil, fmt.Errorf("account %v: %w", addr, err)
 		}
-		a.origin, a.originCode = origin, noCode
-		if origin != nil {
-			if hash := common.BytesToHash(origin.CodeHash); hash != types.EmptyCodeHash {
-				a.originCode = &Code{Hash: hash}
+		if a.parent.exists {
+			if hash := common.BytesToHash(a.parent.account.CodeHash); hash != types.EmptyCodeHash {
+				a.parentCode = &Code{Hash: hash}
 			}
 		}
 	}
 	if b.finals == nil {
 		a.holder.Store(uint32(stateHolds))
 	}
-	if o := a.origin; o == nil {
+	if o := &a.parent; !o.exists {
 		a.set(0, new(uint256.Int), noCode, common.Hash{}, false)
 	} else {
-		a.set(o.Nonce, o.Balance, a.originCode, o.Root, true)
+		a.set(o.account.Nonce, &o.balance, a.parentCode, o.account.Root, true)
 	}
 	return b.table.insert(a), nil
 }
@@ -152,7 +151,7 @@ func (b *Base) load(a *Account, s *Slot) error {
 		}
 	}
 	s.hash, s.loaded = keccak(s.Key[:]), true
-	if a.origin == nil || a.origin.Root == types.EmptyRootHash {
+	if !a.parent.exists || a.parent.account.Root == types.EmptyRootHash {
 		return nil
 	}
 	value, err := b.reader.storage(a.Address, a.hash, s.Key, s.hash)
@@ -183,7 +182,7 @@ func (b *Base) Account(addr common.Address) (*types.StateAccount, error) {
 		return nil, err
 	}
 	if b.db == nil || a.live {
-		return a.origin, nil
+		return a.parent.get(), nil
 	}
 	return b.handOver(a)
 }

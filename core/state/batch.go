@@ -9,7 +9,6 @@ import (
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/core/state"
 	"github.com/ethereum/go-ethereum/core/types"
-	"github.com/ethereum/go-ethereum/crypto"
 	"github.com/ethereum/go-ethereum/ethdb"
 	upstream "github.com/ethereum/go-ethereum/trie"
 	"github.com/ethereum/go-ethereum/trie/trienode"
@@ -84,7 +83,11 @@ func (b *batch) Hash() common.Hash {
 	if b.beside != nil {
 		besides.Go(func() error { b.beside(); return nil })
 	}
-	root, err := b.hash()
+	var root common.Hash
+	err := trie.Guard(func() (err error) {
+		root, err = b.hash()
+		return err
+	})
 	_ = besides.Wait()
 	if err == nil {
 		return root
@@ -106,7 +109,6 @@ func (b *batch) hash() (common.Hash, error) {
 	first, accounts := len(finals), b.accounts.len()
 	changes := make([]trie.Change, first+accounts+b.slots.len())
 	err = parallel(len(changes), func(from, to int) error {
-		keccak := crypto.NewKeccakState()
 		blob := make([]byte, 0, (to-from)*maxAccount/2)
 		account := func(c *trie.Change, a *types.StateAccount) {
 			start := len(blob)
@@ -119,18 +121,18 @@ func (b *batch) hash() (common.Hash, error) {
 			case i < first:
 				f := &finals[i]
 				c.Key = f.hash
-				if f.account != nil {
-					account(c, f.account)
+				if f.exists {
+					account(c, &f.account)
 				}
 			case i < first+accounts:
 				a := b.accounts.at(i - first)
-				c.Key = crypto.HashData(keccak, a.address[:])
+				c.Key = keccak(a.address[:])
 				if !a.deleted {
 					account(c, &a.account)
 				}
 			default:
 				s := b.slots.at(i - first - accounts)
-				c.Key = crypto.HashData(keccak, s.key[:])
+				c.Key = keccak(s.key[:])
 				if len(s.value) > 0 {
 					c.Value = appendRLPString(nil, s.value)
 				}
@@ -166,7 +168,9 @@ func parallel(n int, f func(from, to int) error) error {
 	var group errgroup.Group
 	parts := parts()
 	for p := range parts {
-		group.Go(func() error { return f(n*p/parts, n*(p+1)/parts) })
+		group.Go(func() error {
+			return trie.Guard(func() error { return f(n*p/parts, n*(p+1)/parts) })
+		})
 	}
 	return group.Wait()
 }
@@ -219,10 +223,10 @@ func (b *batch) full() (state.Trie, error) {
 }
 
 func putFinal(inner state.Trie, f *finalAccount) error {
-	if f.account == nil {
+	if !f.exists {
 		return inner.DeleteAccount(f.address)
 	}
-	return inner.UpdateAccount(f.address, f.account, 0)
+	return inner.UpdateAccount(f.address, &f.account, 0)
 }
 
 // opened returns op-geth's trie, with those changes that it was given so far.
@@ -259,16 +263,6 @@ func (b *batch) PrefetchStorage(addr common.Address, keys [][]byte) error {
 		return inner.PrefetchStorage(addr, keys[from:to])
 	})
 }
-
-const (
-	// sampleKeys is how many keys of a request to prefetch are looked up to see how long
-	// that takes.
-	sampleKeys = 4
-
-	// slowKey is how long looking up a key takes if nodes come from the disk. From memory
-	// it is a few microseconds.
-	slowKey = 60 * time.Microsecond
-)
 
 // prefetch looks n keys up if that saves time. Hashing reads all nodes it needs by itself,
 // on all CPUs. If they are in memory, to read them before only takes CPUs away from the

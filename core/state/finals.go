@@ -65,19 +65,23 @@ func (b *Base) handOver(a *Account) (*types.StateAccount, error) {
 	case a.handed != nil:
 		return a.handed.account, nil
 	case a.heldByState():
-		return a.origin, nil
+		return a.parent.get(), nil
 	case !a.listed:
 		a.holder.Store(uint32(stateHolds))
-		return a.origin, nil
+		return a.parent.get(), nil
 	}
 	root, err := b.finals.storageRoot(a)
 	if err != nil {
 		return nil, fmt.Errorf("storage of %v: %w", a.Address, err)
 	}
-	h := &handed{account: a.final(root), slots: make(map[common.Hash]common.Hash, len(a.written))}
+	h := &handed{slots: make(map[common.Hash]common.Hash, len(a.written))}
 	for _, s := range a.written {
 		s.listed = false
 		h.slots[s.Key] = s.value.Committed()
+	}
+	var final finalAccount
+	if a.final(root, &final); final.exists {
+		h.account = &final.account
 	}
 	a.handed = h
 	a.holder.Store(uint32(stateHolds))
@@ -99,21 +103,19 @@ func (b *Base) handedSlot(a *Account, key common.Hash) (value common.Hash, ok bo
 	return value, ok
 }
 
-// final returns what has become of an account whose storage has the given root, nil if
-// there is none.
-func (a *Account) final(root common.Hash) *types.StateAccount {
-	nonce, code, balance := a.nonce.Committed(), a.code.Committed(), a.balance.Committed()
-	if nonce == 0 && code.Hash == types.EmptyCodeHash && balance.IsZero() && !(a.lingering && a.destiny().lingers.Committed()) {
-		return nil
-	}
-	return &types.StateAccount{Nonce: nonce, Balance: &balance, Root: root, CodeHash: code.Hash[:]}
+// final stores what has become of an account whose storage has the given root.
+func (a *Account) final(root common.Hash, f *finalAccount) {
+	nonce, code := a.nonce.Committed(), a.code.Committed()
+	f.address, f.hash, f.balance = a.Address, a.hash, a.balance.Committed()
+	f.exists = nonce != 0 || code.Hash != types.EmptyCodeHash || !f.balance.IsZero() || a.lingering && a.destiny().lingers.Committed()
+	f.account = types.StateAccount{Nonce: nonce, Balance: &f.balance, Root: root, CodeHash: code.Hash[:]}
 }
 
 // finalAccount is a changed account that is to be in the account trie, or not any more.
 type finalAccount struct {
 	address common.Address
-	hash    common.Hash         // of the address
-	account *types.StateAccount // nil: there is none
+	hash    common.Hash // of the address
+	storedAccount
 }
 
 // finalAccounts returns what has become of the accounts that have changed and were held by
@@ -140,21 +142,26 @@ func (b *Base) finalAccounts() ([]finalAccount, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := make([]finalAccount, 0, len(b.changed))
+	out := make([]finalAccount, len(b.changed))
+	n := 0
 	for _, a := range b.changed {
+		f := &out[n]
 		switch {
 		case a.handed != nil:
-			out = append(out, finalAccount{a.Address, a.hash, a.handed.account})
+			f.address, f.hash = a.Address, a.hash
+			f.keep(a.handed.account)
 		case a.heldByState():
+			continue
 		default:
 			root, err := b.finals.storageRoot(a)
 			if err != nil {
 				return nil, err
 			}
-			out = append(out, finalAccount{a.Address, a.hash, a.final(root)})
+			a.final(root, f)
 		}
+		n++
 	}
-	return out, nil
+	return out[:n], nil
 }
 
 // parallelMost calls f for each of [0, n), on several goroutines if there are many.
@@ -164,12 +171,14 @@ func parallelMost(n int, f func(i int) error) error {
 	const step = 16
 	for from := 0; from < n; from += step {
 		group.Go(func() error {
-			for i := from; i < min(from+step, n); i++ {
-				if err := f(i); err != nil {
-					return err
+			return trie.Guard(func() error {
+				for i := from; i < min(from+step, n); i++ {
+					if err := f(i); err != nil {
+						return err
+					}
 				}
-			}
-			return nil
+				return nil
+			})
 		})
 	}
 	return group.Wait()
@@ -178,8 +187,14 @@ func parallelMost(n int, f func(i int) error) error {
 // storageRoot returns the root of an account's storage with all that was committed. The
 // caller holds finalsMu, but for different accounts at the same time.
 func (t *Tries) storageRoot(a *Account) (common.Hash, error) {
-	if a.rootKnown {
+	switch {
+	case a.rootKnown:
 		return a.rootNow, nil
+	case len(a.written) > 0:
+	case a.root == (common.Hash{}):
+		return types.EmptyRootHash, nil
+	default:
+		return a.root, nil
 	}
 	changes := make([]trie.Change, 0, len(a.written))
 	for _, s := range a.written {

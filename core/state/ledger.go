@@ -18,10 +18,25 @@ type Ledger struct {
 	base     *Base
 	db       *state.StateDB
 	accounts []*Account // held by the StateDB, and changed since the last Apply
+	warmer   *warmer    // nil: the StateDB has a prefetcher
 }
 
 // NewLedger returns the ledger of the base's block. The base is attached.
-func NewLedger(base *Base) *Ledger { return &Ledger{base: base, db: base.db} }
+func NewLedger(base *Base) *Ledger {
+	l := &Ledger{base: base, db: base.db}
+	if base.finals != nil {
+		l.warmer = &warmer{tries: base.finals}
+	}
+	return l
+}
+
+// Close ends what the ledger has running, which is to read ahead.
+func (l *Ledger) Close() {
+	if l.warmer != nil {
+		l.warmer.close()
+		l.warmer = nil
+	}
+}
 
 // Pending returns the number of accounts that Apply would write.
 func (l *Ledger) Pending() int { return len(l.accounts) }
@@ -55,6 +70,9 @@ func (l *Ledger) Commit(tx blockstm.TxIndex, f *Footprint) {
 		if !w.slot.listed {
 			w.slot.listed = true
 			w.account.written = append(w.account.written, w.slot)
+			if l.warmer != nil && w.slot.loaded {
+				l.warmer.slot(w.account, w.slot)
+			}
 		}
 	}
 	f.writes.reset()
@@ -72,6 +90,9 @@ func (l *Ledger) list(a *Account) {
 	default:
 		a.listed = true
 		l.base.note(a)
+		if l.warmer != nil {
+			l.warmer.account(a)
+		}
 	}
 }
 

@@ -149,12 +149,12 @@ func (b *Base) Reads(touched Touched, reader state.Reader) ([]Difference, error)
 			if err != nil {
 				return nil, fmt.Errorf("account %v: %w", addr, err)
 			}
-			if !sameAccount(a.origin, account) {
-				compare(fmt.Sprintf("account %v in the parent state", addr), describeOrigin(a.origin), describeOrigin(account))
+			if !sameAccount(a.parent.get(), account) {
+				compare(fmt.Sprintf("account %v in the parent state", addr), describeOrigin(a.parent.get()), describeOrigin(account))
 			}
 			for key, s := range a.slots {
 				touched.Slot(addr, key)
-				if !s.loaded || a.origin == nil {
+				if !s.loaded || !a.parent.exists {
 					continue // no value was read, or that of an account that has none
 				}
 				value, err := reader.Storage(addr, key)

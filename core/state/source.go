@@ -3,6 +3,7 @@ package state
 import (
 	"errors"
 	"reflect"
+	"sync"
 
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/core/state"
@@ -10,7 +11,6 @@ import (
 	"github.com/ethereum/go-ethereum/crypto"
 	"github.com/ethereum/go-ethereum/rlp"
 	"github.com/ethereum/go-ethereum/triedb/database"
-	"github.com/holiman/uint256"
 )
 
 // source reads the parent state. op-geth's reader hashes an address or a key each time,
@@ -54,33 +54,29 @@ func isUpstreams(reader state.Reader) bool {
 	return t.PkgPath() == reflect.TypeFor[state.CachingDB]().PkgPath()
 }
 
-// account returns what the state has of an account, nil if it has none. As long as the
-// flat state is not complete, some of it can only be found in the trie, where the reader
-// looks next.
-func (s *source) account(addr common.Address, hash common.Hash) (*types.StateAccount, error) {
+// account stores what the state has of an account. As long as the flat state is not
+// complete, some of it can only be found in the trie, where the reader looks next.
+func (s *source) account(addr common.Address, hash common.Hash, into *storedAccount) error {
 	switch {
 	case s.slim != nil:
-		blob, err := s.slim.AccountRLP(hash)
-		if err != nil {
-			break
-		}
-		if len(blob) == 0 {
-			return nil, nil
-		}
-		if account, err := decodeSlim(blob); err == nil {
-			return account, nil
+		if blob, err := s.slim.AccountRLP(hash); err == nil && decodeSlim(blob, into) == nil {
+			return nil
 		}
 	case s.flat != nil:
 		slim, err := s.flat.Account(hash)
 		if err != nil {
 			break
 		}
-		if slim == nil {
-			return nil, nil
+		if into.exists = slim != nil; into.exists {
+			into.complete(slim.Nonce, slim.Balance.Bytes(), slim.Root, slim.CodeHash)
 		}
-		return completed(slim.Nonce, slim.Balance, slim.Root, slim.CodeHash), nil
+		return nil
 	}
-	return s.Account(addr)
+	account, err := s.Account(addr)
+	if err == nil {
+		into.keep(account)
+	}
+	return err
 }
 
 // storage returns the value of a slot.
@@ -100,39 +96,61 @@ func (s *source) storage(addr common.Address, addrHash common.Hash, key, keyHash
 
 var errNotSlim = errors.New("no account in the slim format")
 
-// decodeSlim decodes an account as a path based database stores it (types.SlimAccount).
-func decodeSlim(blob []byte) (*types.StateAccount, error) {
+// decodeSlim decodes an account as a path based database stores it (types.SlimAccount),
+// or that there is none.
+func decodeSlim(blob []byte, into *storedAccount) error {
+	if len(blob) == 0 {
+		into.exists = false
+		return nil
+	}
 	content, rest, err := rlp.SplitList(blob)
 	if err != nil || len(rest) > 0 {
-		return nil, errNotSlim
+		return errNotSlim
 	}
 	nonce, content, err := rlp.SplitUint64(content)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	var fields [3][]byte // balance, root, code hash
 	for i := range fields {
 		if fields[i], content, err = rlp.SplitString(content); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	if len(content) > 0 || len(fields[0]) > 32 || len(fields[1])%32 > 0 || len(fields[2])%32 > 0 {
-		return nil, errNotSlim
+		return errNotSlim
 	}
-	return completed(nonce, new(uint256.Int).SetBytes(fields[0]), fields[1], fields[2]), nil
+	into.exists = true
+	into.complete(nonce, fields[0], fields[1], fields[2])
+	return nil
 }
 
-// completed returns an account of the slim format's fields. Those that are left out there
-// stand for an empty storage and no code.
-func completed(nonce uint64, balance *uint256.Int, root, codeHash []byte) *types.StateAccount {
-	a := &types.StateAccount{Nonce: nonce, Balance: balance, Root: types.EmptyRootHash, CodeHash: types.EmptyCodeHash[:]}
+// complete sets the account by the fields of the slim format, in which an empty storage
+// and no code are left out.
+func (s *storedAccount) complete(nonce uint64, balance, root, codeHash []byte) {
+	s.balance.SetBytes(balance)
+	s.account = types.StateAccount{Nonce: nonce, Balance: &s.balance, Root: types.EmptyRootHash, CodeHash: types.EmptyCodeHash[:]}
 	if len(root) > 0 {
-		a.Root = common.BytesToHash(root)
+		s.account.Root = common.BytesToHash(root)
 	}
 	if len(codeHash) > 0 {
-		a.CodeHash = common.CopyBytes(codeHash)
+		s.account.CodeHash = common.CopyBytes(codeHash)
 	}
-	return a
 }
 
-func keccak(data []byte) common.Hash { return crypto.Keccak256Hash(data) }
+// hasher hashes addresses and keys and leaves no garbage.
+type hasher struct {
+	state crypto.KeccakState
+	sum   common.Hash
+}
+
+var hashers = sync.Pool{New: func() any { return &hasher{state: crypto.NewKeccakState()} }}
+
+func keccak(data []byte) common.Hash {
+	h := hashers.Get().(*hasher)
+	defer hashers.Put(h)
+	h.state.Reset()
+	h.state.Write(data)
+	h.state.Read(h.sum[:])
+	return h.sum
+}

@@ -20,15 +20,41 @@ func (v *View) localSlot(addr common.Address, key common.Hash) *localSlot {
 	if s := v.lastSlot; s != nil && s.key == key && s.account.address == addr {
 		return s
 	}
-	k := slotKey{v.local(addr), key}
-	s := v.slots[k]
+	l := v.local(addr)
+	s := v.findSlot(l, key)
 	if s == nil {
 		s = v.slotArena.next()
-		s.account, s.key = k.account, key
-		v.slots[k] = s
+		s.account, s.key = l, key
+		v.indexSlot(s)
 	}
 	v.lastSlot = s
 	return s
+}
+
+// findSlot returns the slot of this view if there is one.
+func (v *View) findSlot(l *local, key common.Hash) *localSlot {
+	all := v.slotArena.used()
+	if len(all) > scanned {
+		return v.slots[slotKey{l, key}]
+	}
+	for _, s := range all {
+		if s.key == key && s.account == l {
+			return s
+		}
+	}
+	return nil
+}
+
+// indexSlot makes sure that findSlot will find a slot just taken from the arena.
+func (v *View) indexSlot(s *localSlot) {
+	switch all := v.slotArena.used(); {
+	case len(all) == scanned+1:
+		for _, s := range all {
+			v.slots[slotKey{s.account, s.key}] = s
+		}
+	case len(all) > scanned:
+		v.slots[slotKey{s.account, s.key}] = s
+	}
 }
 
 // load returns the slot with its values.

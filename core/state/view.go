@@ -32,8 +32,8 @@ type View struct {
 	last   *local                    // the account used last
 	arena  arena[local]
 
-	slots     map[slotKey]*localSlot
-	lastSlot  *localSlot // the slot used last
+	slots     map[slotKey]*localSlot // see findSlot
+	lastSlot  *localSlot             // the slot used last
 	slotArena arena[localSlot]
 
 	journal   []undo

@@ -8,6 +8,7 @@ import (
 // encoder encodes and hashes nodes. One goroutine uses it.
 type encoder struct {
 	keccak  crypto.KeccakState
+	sum     common.Hash
 	content []byte // of the node being encoded
 	blob    []byte
 }
@@ -73,7 +74,12 @@ func (e *encoder) encode(n *node, depth int) []byte {
 	return e.list()
 }
 
-func (e *encoder) hash(blob []byte) common.Hash { return crypto.HashData(e.keccak, blob) }
+func (e *encoder) hash(blob []byte) common.Hash {
+	e.keccak.Reset()
+	e.keccak.Write(blob)
+	e.keccak.Read(e.sum[:])
+	return e.sum
+}
 
 // refer returns the reference to a node with this encoding.
 func (e *encoder) refer(blob []byte) (r ref) {

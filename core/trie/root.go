@@ -2,7 +2,10 @@ package trie
 
 import (
 	"cmp"
+	"errors"
+	"fmt"
 	"runtime"
+	"runtime/debug"
 	"slices"
 
 	"github.com/ethereum/go-ethereum/common"
@@ -59,6 +62,20 @@ func Root(reader database.NodeReader, owner, root common.Hash, changes []Change)
 		return types.EmptyRootHash, nil
 	}
 	return u.root(&n), nil
+}
+
+// ErrPanic is returned (wrapped, with the stack) for a panic, which nobody expects.
+var ErrPanic = errors.New("panic in hashing a trie")
+
+// Guard calls f, and returns a panic as an error: in a goroutine of ours it would end the
+// node.
+func Guard(f func() error) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("%w: %v\n%s", ErrPanic, r, debug.Stack())
+		}
+	}()
+	return f()
 }
 
 // sorted returns the changes by key, one each.
@@ -132,12 +149,14 @@ func (u *updater) updateInParallel(children *family, depth int, changes []Change
 	var group errgroup.Group
 	for i := range tasks {
 		t := &tasks[i]
-		group.Go(func() (err error) {
-			v := newUpdater(u.reader, u.owner)
-			v.path, v.loose, v.forks = u.path, u.loose, u.forks
-			v.descend(depth, t.nibble)
-			t.kid, err = v.update(&t.at, depth+1, t.changes)
-			return err
+		group.Go(func() error {
+			return Guard(func() (err error) {
+				v := newUpdater(u.reader, u.owner)
+				v.path, v.loose, v.forks = u.path, u.loose, u.forks
+				v.descend(depth, t.nibble)
+				t.kid, err = v.update(&t.at, depth+1, t.changes)
+				return err
+			})
 		})
 	}
 	if err := group.Wait(); err != nil {

@@ -2,6 +2,7 @@ package trie
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"testing"
 
@@ -292,5 +293,46 @@ func BenchmarkRoot(b *testing.B) {
 				tr.Hash()
 			}
 		})
+	}
+}
+
+// noting is a reader that notes the paths that it was asked for.
+type noting struct {
+	database.NodeReader
+	paths map[string]bool
+}
+
+func (n noting) Node(owner common.Hash, path []byte, hash common.Hash) ([]byte, error) {
+	n.paths[string(path)] = true
+	return n.NodeReader.Node(owner, path, hash)
+}
+
+func TestWalkingToAKeyReadsWhatChangingItDoes(t *testing.T) {
+	seeds.Run(t, "core/trie", 200, func(t *testing.T, seed uint64) { checkWalk(t, seed) })
+}
+
+func checkWalk(t *testing.T, seed uint64) {
+	r := rand.New(rand.NewPCG(seed, 1))
+	p := newPopulation(r)
+	db := triedb.NewDatabase(rawdb.NewMemoryDatabase(), nil)
+	root, _ := p.stored(t, db, r.IntN(600))
+	if root == types.EmptyRootHash {
+		return
+	}
+	nodes, err := db.NodeReader(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := p.key()
+	walked := noting{nodes, make(map[string]bool)}
+	if err := Walk(walked, common.Hash{}, root, key); err != nil {
+		t.Fatal(err)
+	}
+	changed := noting{nodes, make(map[string]bool)}
+	if _, err := Root(changed, common.Hash{}, root, []Change{{Key: key, Value: []byte("new")}}); err != nil {
+		t.Fatal(err)
+	}
+	if !maps.Equal(walked.paths, changed.paths) {
+		t.Errorf("read %d nodes on the way to %v, and %d to change it", len(walked.paths), key, len(changed.paths))
 	}
 }
