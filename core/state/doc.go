@@ -3,11 +3,11 @@
 //
 // The data flow of one block:
 //
-//	state.Reader (parent state)            state.StateDB (the block's)
+//	state.Reader (parent state)            state.StateDB (the block's), for what it holds
 //	        |  read once, shared                 ^  applied in batches, in order
 //	        v                                    |
-//	      Base: Accounts and Slots ---commit--> Ledger
-//	        |   (blockstm registers)             ^
+//	      Base: Accounts and Slots <--commit-- Ledger     Tries: final values from the
+//	        |   (blockstm registers)             ^           registers, and what the StateDB has
 //	        v                                    |
 //	      View (vm.StateDB, one per worker) -> Footprint (reads and writes of an incarnation)
 //
