@@ -173,7 +173,7 @@ explain:
 #? simulate: the builder's scheduler with 1 to 64 workers in virtual time, checked against real runs
 simulate:
 	$(GO) build -o build/bin/explain ./cmd/explain
-	@exec build/bin/explain -workloads transfers,erc20,swaps-zipf,one-pool -check 1,2 -rounds 15 -quiet 20s $(ARGS)
+	@exec build/bin/explain -txs 5000 -workloads transfers,erc20,swaps-zipf,one-pool,storage,base -check 1,2 -rounds 11 -quiet 20s $(ARGS)
 
 #? clean: remove what was built, but not unexported work in build/op-geth
 clean:

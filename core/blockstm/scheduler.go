@@ -135,9 +135,9 @@ const (
 	// while another one draws: to wait and be woken takes as long as several transactions.
 	lowPerWorker = 4
 
-	// parkYields is how often a worker that finds nothing to do lets others run and looks
+	// ParkYields is how often a worker that finds nothing to do lets others run and looks
 	// again, before it parks: some ten microseconds, about what waking it would take.
-	parkYields = 40
+	ParkYields = 40
 
 	// drawBatch is how many transactions are drawn from the stream at a time, at most.
 	drawBatch = 16
@@ -168,7 +168,7 @@ func NewScheduler(program Program, config Config) *Scheduler {
 		low:     lowPerWorker * config.Workers,
 	}
 	if config.Idle == nil {
-		s.yields = parkYields
+		s.yields = ParkYields
 	}
 	if config.Idle != nil {
 		s.idle = config.Idle(&s.mu)

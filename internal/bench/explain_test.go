@@ -96,6 +96,9 @@ func TestACheckComparesWithARealFilling(t *testing.T) {
 			t.Errorf("check %+v", c)
 		}
 	}
+	if c := e.Machine; c.Threads < 1 || c.Slow < 1 || c.CollectorMS < 0 {
+		t.Errorf("threads slow each other down by %+v", c)
+	}
 	if one := e.Checks[0]; one.Error < -0.5 || one.Error > 1 {
 		t.Errorf("with one thread %.2f ms are simulated and %.2f real; seed %d", one.PredictedMS, one.RealMS, testSeed)
 	}
@@ -119,6 +122,9 @@ func TestExplanationsAreWrittenInFull(t *testing.T) {
 		if !strings.Contains(text.String(), want) {
 			t.Errorf("the text lacks %q:\n%s", want, text.String())
 		}
+	}
+	if got, want := strings.Count(page.String(), "<circle"), 0; got != want { // the curves end at 8 threads
+		t.Errorf("the page has %d published points, want %d", got, want)
 	}
 	// A curve each, and a lane for each of the 4 threads in the picture.
 	if got := strings.Count(page.String(), "<svg"); got != 2*(1+4) {

@@ -18,19 +18,21 @@ func (e *Explanation) WriteText(w io.Writer) error {
 	e.writeChain(w)
 
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "threads\tat best\tspeed-up\tof sequential\tfill ms\tagain\tcommit\tlock\tregister\tdrawing\tuseful\twasted\tidle\t  held up by\t")
+	fmt.Fprintln(t, "threads\tat best\tundisturbed\tspeed-up\tof sequential\tfill ms\tagain\tcommit\tlock\tregister\tdrawing\tuseful\twasted\tidle\t  held up by\t")
 	for _, f := range e.Forecasts {
-		fmt.Fprintf(t, "%d\t%.2f\t%.2f\t%.2f\t%.2f\t%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t  %s\t\n", f.Workers, f.AtBest, f.Speedup, f.Sequential, f.FillMS, f.Repeats,
+		fmt.Fprintf(t, "%d\t%.2f\t%.2f\t%.2f\t%.2f\t%.2f\t%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t  %s\t\n", f.Workers, f.AtBest, f.Undisturbed, f.Speedup, f.Sequential, f.FillMS, f.Repeats,
 			percent(f.Commit), percent(f.Lock), percent(f.Register), percent(f.Draw), percent(f.Busy), percent(f.Wasted), percent(f.Idle), f.First)
 	}
 	if err := t.Flush(); err != nil {
 		return err
 	}
-	fmt.Fprint(w, `at best: what the dependencies and the number of threads allow. speed-up: over one thread, simulated with
-the real scheduler. commit … drawing: share of the time for which that, of which there is only one at a
-time, was at work. useful, wasted, idle: of all threads' time. All on a machine whose threads don't slow
-each other down by sharing memory, allocator and garbage collector.
-`)
+	c := e.Machine
+	fmt.Fprintf(w, `at best: what the dependencies and the number of threads allow. undisturbed: speed-up over one thread,
+simulated with the real scheduler, if threads did not slow each other down. speed-up: as they do here, where
+%d at once, without a scheduler, take %.2f times as long each as one alone, and collecting garbage %.1f ms;
+with more threads each is slowed down as much. commit … drawing: share of the time for which that, of which
+there is only one at a time, was at work. useful, wasted, idle: of all threads' time.
+`, c.Threads, c.Slow, c.CollectorMS)
 	for _, p := range e.Published {
 		fmt.Fprintf(w, "published, %d threads: %s (%s)\n", p.Threads, p.Figure, p.Source)
 	}
@@ -39,9 +41,9 @@ each other down by sharing memory, allocator and garbage collector.
 	}
 	fmt.Fprintln(w, "\nsimulated against real, on this machine:")
 	t = tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "threads\tsimulated ms\treal ms\t\terror\tslowed by\tothers\t")
+	fmt.Fprintln(t, "threads\tsimulated ms\treal ms\t\terror\tothers\t")
 	for _, c := range e.Checks {
-		fmt.Fprintf(t, "%d\t%.2f\t%.2f\t%s\t%+.0f %%\t%.2f\t%s\t\n", c.Workers, c.PredictedMS, c.RealMS, between(c.RealSpread), 100*c.Error, c.Slowdown, percent(c.Others))
+		fmt.Fprintf(t, "%d\t%.2f\t%.2f\t%s\t%+.0f %%\t%s\t\n", c.Workers, c.PredictedMS, c.RealMS, between(c.RealSpread), 100*c.Error, percent(c.Others))
 	}
 	return t.Flush()
 }
@@ -148,7 +150,7 @@ func WriteExplanationsHTML(w io.Writer, machine Machine, all []*Explanation) err
 }
 
 // curve plots speed-up against threads, both on logarithmic axes: what the block allows,
-// and what the simulation gives.
+// what the simulation gives, and what others have published.
 func (e *Explanation) curve() Plot {
 	if len(e.Forecasts) < 2 {
 		return Plot{}
@@ -171,12 +173,18 @@ func (e *Explanation) curve() Plot {
 	for n := 0.5; n <= most; n *= 2 {
 		p.Ticks = append(p.Ticks, Tick{X: left, Y: y(n), Label: fmt.Sprint(n)})
 	}
-	best, simulated := Line{Label: "at best", Hue: 0}, Line{Label: "simulated", Hue: 210}
+	best, undisturbed, simulated := Line{Label: "at best", Hue: 0}, Line{Label: "simulated, undisturbed", Hue: 130}, Line{Label: "simulated", Hue: 210}
 	for _, f := range e.Forecasts {
 		p.Bars = append(p.Bars, Bar{X: x(f.Workers), Y: height - 8, Label: fmt.Sprint(f.Workers)})
 		best.Points = append(best.Points, Point{x(f.Workers), y(f.AtBest)})
+		undisturbed.Points = append(undisturbed.Points, Point{x(f.Workers), y(f.Undisturbed)})
 		simulated.Points = append(simulated.Points, Point{x(f.Workers), y(f.Speedup)})
 	}
-	p.Lines = []Line{best, simulated}
+	for _, published := range e.Published {
+		if published.Threads <= int(most) {
+			p.Marks = append(p.Marks, Tick{X: x(published.Threads), Y: y(published.Speedup), Label: published.Figure})
+		}
+	}
+	p.Lines = []Line{best, undisturbed, simulated}
 	return p
 }

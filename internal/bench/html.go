@@ -46,6 +46,7 @@ type Plot struct {
 	Ticks         []Tick
 	Bars          []Bar
 	Lines         []Line
+	Marks         []Tick // points by themselves
 }
 
 // Tick is a line of the grid with its label.

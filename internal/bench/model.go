@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/ethereum/go-ethereum/common"
@@ -54,19 +53,11 @@ func NewModel(s *Subject) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	last := make(map[common.Address]int)
-	for i := range m.Block.Txs {
-		of := func(phase func(*phases) time.Duration) time.Duration { return middle(each(byClock, i, phase)) }
-		tx := &m.Block.Txs[i]
-		tx.Draw = of(func(p *phases) time.Duration { return p.draw })
-		tx.Execute = of(func(p *phases) time.Duration { return p.execute })
-		tx.Validate = of(func(p *phases) time.Duration { return p.validate })
-		tx.Commit = of(func(p *phases) time.Duration { return p.commit })
-		if before, known := last[s.from[i]]; known {
-			tx.After = blockstm.TxIndex(before)
-		}
-		last[s.from[i]] = i
-	}
+	m.known()
+	m.take(byClock, func(tx *simulate.Tx) *time.Duration { return &tx.Draw }, func(p *phases) time.Duration { return p.draw })
+	m.take(byClock, func(tx *simulate.Tx) *time.Duration { return &tx.Execute }, func(p *phases) time.Duration { return p.execute })
+	m.take(byClock, func(tx *simulate.Tx) *time.Duration { return &tx.Validate }, func(p *phases) time.Duration { return p.validate })
+	m.take(byClock, func(tx *simulate.Tx) *time.Duration { return &tx.Commit }, func(p *phases) time.Duration { return p.commit })
 	long := func(i int) bool { return m.Block.Txs[i].Commit > longCommit }
 	byThread, err := m.watch(threadPasses, long)
 	if err != nil {
@@ -78,6 +69,43 @@ func NewModel(s *Subject) (*Model, error) {
 		}
 	}
 	return m, m.measureRest(byClock)
+}
+
+// known notes which transaction each one is known to come after: its sender's last.
+func (m *Model) known() {
+	last := make(map[common.Address]int)
+	for i, from := range m.Subject.from {
+		if before, known := last[from]; known {
+			m.Block.Txs[i].After = blockstm.TxIndex(before)
+		}
+		last[from] = i
+	}
+}
+
+// take gives the transactions the durations of a phase: of each the median of the passes,
+// all of them stretched so that their sum is the median of the passes' sums. Now and then
+// something takes much longer, each time something else: medians alone would have none of it.
+func (m *Model) take(watches []*stopwatch, of func(*simulate.Tx) *time.Duration, phase func(*phases) time.Duration) {
+	var sum time.Duration
+	for i := range m.Block.Txs {
+		d := of(&m.Block.Txs[i])
+		*d = middle(each(watches, i, phase))
+		sum += *d
+	}
+	sums := make([]time.Duration, len(watches))
+	for k, w := range watches {
+		for i := range w.txs {
+			sums[k] += phase(&w.txs[i])
+		}
+	}
+	if sum == 0 {
+		return
+	}
+	stretch := seconds(middle(sums)) / seconds(sum)
+	for i := range m.Block.Txs {
+		d := of(&m.Block.Txs[i])
+		*d = time.Duration(stretch * float64(*d))
+	}
 }
 
 // watch fills the block with one worker so many times.
@@ -133,62 +161,37 @@ func (m *Model) setupTime(workers int) (time.Duration, error) {
 		if err != nil {
 			return 0, err
 		}
-		all[i] = took.thread
+		if all[i] = took.clock; workers == 1 {
+			all[i] = took.thread
+		}
 	}
 	m.setup[workers] = middle(all)
 	return m.setup[workers], nil
 }
 
-// Simulate runs the block with that many workers on a machine like this one on which
-// they don't slow each other down. The time is that of the whole filling.
-func (m *Model) Simulate(ctx context.Context, o simulate.Options) (time.Duration, *simulate.Result, error) {
+// Simulate runs the block with that many workers on a machine like this one that has a
+// CPU for each of them. The time is that of the whole filling. With an interference, workers
+// slow each other down as they were seen to here; nil: not at all.
+func (m *Model) Simulate(ctx context.Context, o simulate.Options, i *Interference) (time.Duration, *simulate.Result, error) {
 	setup, err := m.setupTime(o.Workers)
 	if err != nil {
 		return 0, nil, err
 	}
-	slow := o.Machine.Slow
 	o.Machine = m.Machine.Scaled(m.Scale)
-	o.Machine.Slow = slow
+	if i != nil && o.Workers > 1 {
+		o.Machine.Slow = i.Slow
+	}
 	r, err := simulate.Run(ctx, m.Block.Scaled(m.Scale), o)
 	if err != nil {
 		return 0, nil, err
 	}
-	return setup + m.rest + r.Time, r, nil
-}
-
-// Slowdown measures by which factor workers on this machine slow each other down where
-// the scheduler has no part in it: as many fillings of the block as workers, of one worker
-// and on a state of its own each, at once, against one alone.
-func (m *Model) Slowdown(workers, rounds int) (float64, error) {
-	var factors []float64
-	for range rounds {
-		alone, err := m.Subject.fill(1, nil)
-		if err != nil {
-			return 0, err
-		}
-		var (
-			all    sync.WaitGroup
-			took   = make([]filling, workers)
-			failed = make([]error, workers)
-		)
-		for k := range workers {
-			all.Add(1)
-			go func() {
-				defer all.Done()
-				took[k], failed[k] = m.Subject.fill(1, nil)
-			}()
-		}
-		all.Wait()
-		var sum time.Duration
-		for k := range workers {
-			if failed[k] != nil {
-				return 0, failed[k]
-			}
-			sum += took[k].clock
-		}
-		factors = append(factors, seconds(sum)/float64(workers)/seconds(alone.clock))
+	took := setup + m.rest + r.Time
+	if i != nil && o.Workers > 1 {
+		// The collector takes its time from all workers alike. A single one leaves it a
+		// CPU of its own.
+		took += i.Collector / time.Duration(o.Workers)
 	}
-	return median(factors), nil
+	return took, r, nil
 }
 
 // middle returns the middle one of durations, of which there must be some.

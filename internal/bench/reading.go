@@ -17,6 +17,7 @@ type reading struct {
 const (
 	objectsMetric = "/gc/heap/allocs:objects"
 	bytesMetric   = "/gc/heap/allocs:bytes"
+	cyclesMetric  = "/gc/cycles/total:gc-cycles"
 	heapMetric    = "/memory/classes/heap/objects:bytes"
 )
 
@@ -68,8 +69,13 @@ func (h *heapWatch) peak() uint64 {
 	return h.high - min(h.low, h.high)
 }
 
-func heapSize() uint64 {
-	sample := []metrics.Sample{{Name: heapMetric}}
+func heapSize() uint64 { return counter(heapMetric) }
+
+// collections returns how often garbage has been collected.
+func collections() uint64 { return counter(cyclesMetric) }
+
+func counter(name string) uint64 {
+	sample := []metrics.Sample{{Name: name}}
 	metrics.Read(sample)
 	return sample[0].Value.Uint64()
 }

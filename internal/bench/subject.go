@@ -72,20 +72,30 @@ const sequential = 0
 // filling is what filling the block took.
 type filling struct {
 	clock  time.Duration
-	thread time.Duration // of the first worker and all else on its thread
+	thread time.Duration // with one worker or none: of its thread
 	cpu    time.Duration // of the process
+	cycles uint64        // of the garbage collector, that ended meanwhile
 	stats  miner.Stats
 	block  *miner.Block
 	plain  miner.TxSource
 }
 
-// fill fills the block and returns how long that took. It must take all transactions.
-func (s *Subject) fill(workers int, change func(*miner.Request)) (filling, error) {
+// attempt is a filling that can begin.
+type attempt struct {
+	subject *Subject
+	workers int
+	block   *miner.Block
+	request *miner.Request
+	want    int  // transactions in the block afterwards
+	empty   bool // nothing is offered
+}
+
+// ready prepares a filling.
+func (s *Subject) ready(workers int, change func(*miner.Request)) (*attempt, error) {
 	block, err := s.start(workers != sequential)
 	if err != nil {
-		return filling{}, err
+		return nil, err
 	}
-	defer block.State.StopPrefetcher()
 	request := &miner.Request{
 		Threads: workers,
 		Limits:  miner.Limits{MaxBlobs: func() int { return eip4844.MaxBlobsPerBlock(block.Config, block.Header.Time) }, MaxSize: math.MaxUint64},
@@ -98,31 +108,51 @@ func (s *Subject) fill(workers int, change func(*miner.Request)) (filling, error
 	if change != nil {
 		change(request)
 	}
-	forced := len(block.Txs)
-	want := forced + len(s.txs)
-	if request.Plain.Empty() {
-		want = forced
+	a := &attempt{subject: s, workers: workers, block: block, request: request, want: len(block.Txs), empty: request.Plain.Empty()}
+	if !a.empty {
+		a.want += len(s.txs)
+	}
+	return a, nil
+}
+
+// fill fills the block and returns how long that took. It must take all transactions.
+func (s *Subject) fill(workers int, change func(*miner.Request)) (filling, error) {
+	a, err := s.ready(workers, change)
+	if err != nil {
+		return filling{}, err
 	}
 	runtime.GC()
+	return a.run()
+}
+
+// run fills.
+func (a *attempt) run() (filling, error) {
+	defer a.block.State.StopPrefetcher()
 	var result miner.Result
-	runtime.LockOSThread() // so that its time is that of one worker
-	defer runtime.UnlockOSThread()
-	cpu, spent, begin := cpuTime(), threadTime(), time.Now()
-	if workers == sequential {
-		buildtest.Reference(block, request)
-	} else {
-		result = miner.Fill(context.Background(), block, request)
+	if a.workers <= 1 {
+		// So that the thread's time is that of the worker. More than one must not be bound
+		// to threads: each time one waits for another, a thread would have to be woken.
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
 	}
-	took := filling{clock: time.Since(begin), thread: threadTime() - spent, cpu: cpuTime() - cpu, block: block, plain: request.Plain}
+	cycles, cpu, spent, begin := collections(), cpuTime(), threadTime(), time.Now()
+	if a.workers == sequential {
+		buildtest.Reference(a.block, a.request)
+	} else {
+		result = miner.Fill(context.Background(), a.block, a.request)
+	}
+	took := filling{
+		clock: time.Since(begin), thread: threadTime() - spent, cpu: cpuTime() - cpu, cycles: collections() - cycles,
+		stats: result.Stats, block: a.block, plain: a.request.Plain,
+	}
 	switch {
 	case result.Fallback != nil:
-		return took, fmt.Errorf("%s with %d workers fell back to sequential: %w", s.Name, workers, result.Fallback)
-	case len(block.Txs) != want:
-		return took, fmt.Errorf("%s with %d workers has %d transactions, want %d", s.Name, workers, len(block.Txs), want)
+		return took, fmt.Errorf("%s with %d workers fell back to sequential: %w", a.subject.Name, a.workers, result.Fallback)
+	case len(a.block.Txs) != a.want:
+		return took, fmt.Errorf("%s with %d workers has %d transactions, want %d", a.subject.Name, a.workers, len(a.block.Txs), a.want)
 	}
-	took.stats = result.Stats
-	if s.check != nil && want > forced {
-		return took, s.check(block)
+	if a.subject.check != nil && !a.empty {
+		return took, a.subject.check(a.block)
 	}
 	return took, nil
 }

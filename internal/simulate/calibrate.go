@@ -29,6 +29,7 @@ func Calibrate() Machine {
 	if runtime.GOMAXPROCS(0) > 1 {
 		m.Handover = handover()
 		m.Wake, m.Signal = wake()
+		m.Patience = patience()
 		m.Contended += sharedLines * m.Handover
 	}
 	return m
@@ -98,6 +99,24 @@ func handover() time.Duration {
 	go func() { defer close(done); play(1) }()
 	best = play(0)
 	<-done
+	return best
+}
+
+// patience measures for how long a worker looks again before it parks, if it finds nothing.
+func patience() time.Duration {
+	var (
+		mu   sync.Mutex
+		best = time.Duration(1<<63 - 1)
+	)
+	for range calibrationRounds {
+		begin := time.Now()
+		for range blockstm.ParkYields {
+			mu.Lock()
+			mu.Unlock() //nolint:staticcheck // as the scheduler does
+			runtime.Gosched()
+		}
+		best = min(best, time.Since(begin))
+	}
 	return best
 }
 

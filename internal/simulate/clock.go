@@ -31,10 +31,11 @@ type clock struct {
 	turns []chan struct{} // by worker
 	freed chan struct{}   // closed when ended is set
 
-	latency time.Duration // from the signal until the woken worker runs
-	signal  time.Duration // of the one who signals
-	held    resource      // the scheduler's lock; guarded by mu
-	giveUp  func()        // called once, when stuck
+	patience time.Duration // for so long a worker that waits looks again by itself
+	latency  time.Duration // from the signal until the woken worker runs
+	signal   time.Duration // of the one who signals
+	held     resource      // the scheduler's lock; guarded by mu
+	giveUp   func()        // called once, when stuck
 }
 
 // moment is when a worker goes on.
@@ -135,9 +136,17 @@ func (c *clock) Signal() {
 	if len(c.idle) == 0 || c.ended {
 		return
 	}
+	// One that is still looking finds what there is by itself. The scheduler does not know
+	// of it, and signals one that is parked if there is one.
+	if last := c.idle[len(c.idle)-1]; c.now-c.since[last] < c.patience {
+		c.idle = c.idle[:len(c.idle)-1]
+		c.rouse(last, 0)
+	}
+	if len(c.idle) == 0 || c.now-c.since[c.idle[0]] < c.patience {
+		return
+	}
 	woken := c.idle[0]
 	c.idle = c.idle[1:]
-	c.waited += c.now - c.since[woken]
 	c.debts[c.active] += c.signal
 	if c.lock.TryLock() {
 		c.lock.Unlock()
@@ -145,7 +154,13 @@ func (c *clock) Signal() {
 		c.held.free = max(c.held.free, c.now) + c.signal
 		c.held.busy += c.signal
 	}
-	c.push(c.now+c.latency, woken)
+	c.rouse(woken, c.latency)
+}
+
+// rouse has a worker that waited go on, after that long. The caller holds mu.
+func (c *clock) rouse(worker int, after time.Duration) {
+	c.waited += c.now - c.since[worker]
+	c.push(c.now+after, worker)
 }
 
 // Broadcast implements blockstm.Idle. It ends the simulation: the scheduler has no more

@@ -18,8 +18,20 @@
 //
 // What the scheduler and the registers themselves cost beside the program is charged by
 // way of Config.Chaos: a Machine says how long the scheduler's lock is held between two
-// of its decision points, how long it takes to get a lock's data from another worker, and
-// how long to wake a worker up. These are measured where the simulator runs (Calibrate).
-// What it leaves out is that memory, allocator and garbage collector serve all workers:
-// Machine.Slow scales all durations by as much as was measured elsewhere.
+// of its decision points, how long it takes to get a lock's data from another worker, for
+// how long an idle worker looks for work before it parks, and how long waking it then
+// takes. These are measured where the simulator runs (Calibrate).
+//
+// Workers that share a machine also slow each other down by its memory, caches and
+// allocator. Machine.Slow scales all durations of the block for that. It is measured
+// elsewhere (bench.Interference), without the scheduler: fillings of one worker on states of
+// their own, on as many threads as the machine has CPUs, against one alone. Nobody here can
+// see more threads than that; those beyond are taken to slow each other down as much, and
+// results come with and without. Garbage collection is added after the simulation: its
+// CPU time, spread over the workers, unless there is only one, which leaves it a CPU.
+//
+// Not modelled: that a worker which commits has to fetch what another one has executed,
+// locks other than the scheduler's and the registers', and the operating system taking a
+// CPU away. Where a real run is slower than a simulated one, that is where to look: it was
+// how the lock of an account's slots was found to cost more than all else.
 package simulate

@@ -18,7 +18,8 @@ type Machine struct {
 	Section   time.Duration // between two of the scheduler's decision points, under its lock, by the worker that held it last
 	Contended time.Duration // the same by another worker
 	Handover  time.Duration // until a register that another worker used last is at hand
-	Wake      time.Duration // from the signal until an idle worker runs
+	Patience  time.Duration // for so long an idle worker looks for work by itself before it parks
+	Wake      time.Duration // from the signal until a parked worker runs
 	Signal    time.Duration // of the one who signals
 	Slow      float64       // factor on all durations of the block; 0: 1
 }
@@ -63,6 +64,7 @@ func Run(ctx context.Context, block *Block, o Options) (*Result, error) {
 	p := newProgram(block, &o, c)
 	costs := &costs{program: p, joined: make([]bool, o.Workers)}
 	c.held.holder = nobody
+	c.patience = o.Machine.Patience
 	c.latency = o.Machine.Wake
 	c.signal = o.Machine.Signal
 	ctx, cancel := context.WithCancel(ctx)

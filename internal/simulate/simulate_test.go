@@ -114,6 +114,24 @@ func TestTheSchedulersLockAndWakingTakeTheirTime(t *testing.T) {
 	}
 }
 
+func TestAWorkerThatStillLooksNeedNotBeWoken(t *testing.T) {
+	// Of two workers one always waits for the other's draw, of 5 µs.
+	b := independent(500)
+	for i := range b.Txs {
+		b.Txs[i].Draw, b.Txs[i].Execute = 5*us, 5*us
+	}
+	machine := Machine{Wake: 200 * us, Signal: 20 * us}
+	parked := run(t, b, Options{Workers: 2, Machine: machine})
+	machine.Patience = time.Second
+	looking := run(t, b, Options{Workers: 2, Machine: machine})
+	if bare := run(t, b, Options{Workers: 2}); !within(looking.Time, bare.Time, 0.01) {
+		t.Errorf("%v if nobody parks, %v if waking costs nothing", looking.Time, bare.Time)
+	}
+	if parked.Time < looking.Time*11/10 {
+		t.Errorf("%v with workers that park at once, %v with workers that never do", parked.Time, looking.Time)
+	}
+}
+
 // random returns a block with conflicts.
 func random(seed uint64) *Block {
 	r := rand.New(rand.NewPCG(seed, 0))
@@ -136,7 +154,7 @@ func random(seed uint64) *Block {
 func TestASimulationIsAFunctionOfItsSeed(t *testing.T) {
 	seeds.Run(t, "internal/simulate", 40, func(t *testing.T, seed uint64) {
 		b := random(seed)
-		machine := Machine{Section: 50, Contended: 300, Handover: 100, Wake: 5 * us, Signal: us}
+		machine := Machine{Section: 50, Contended: 300, Handover: 100, Patience: 10 * us, Wake: 5 * us, Signal: us}
 		for _, workers := range []int{1, 3, 16} {
 			o := Options{Workers: workers, Seed: seed, Machine: machine, Steps: true}
 			first, again := run(t, b, o), run(t, b, o)
