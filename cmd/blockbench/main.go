@@ -30,7 +30,7 @@ import (
 type settings struct {
 	bench.Options
 	json, csv, html, md    string
-	cpuProfile, memProfile string
+	profiles               profilePaths
 	growth, windows        []int // not nil: measure growth instead
 }
 
@@ -40,12 +40,14 @@ func command() *cli.Command {
 		Name:  "blockbench",
 		About: "Measures how much sooner blocks are ready when they are built in parallel.",
 		Examples: `
-  blockbench -workloads quick -workers 2
-        some seconds
+  blockbench -workloads quick
+        within a minute
   blockbench -accounts 1000000 -json bench.json -html bench.html
         everything, on a million accounts
   blockbench -workloads erc20 -workers 2 -sides parallel -rounds 40 -cpuprofile erc20.prof
         a profile of the parallel side
+  blockbench -workloads erc20 -workers 2 -sides parallel -rounds 40 -blockprofile wait.prof -mutexprofile locks.prof
+        what workers wait for
   blockbench -growth 1000,5000,20000 -windows 16,64,256 -workloads transfers -workers 2 -senders 500
         how time and memory grow with the block and the window
 `}
@@ -58,7 +60,7 @@ func parse(args []string, usage io.Writer) (*settings, error) {
 	flags := flag.NewFlagSet("blockbench", flag.ContinueOnError)
 	flags.StringVar(&loads, "workloads", "all", "`list` of workloads: all, quick, none, names")
 	flags.StringVar(&blocks, "blocks", "", "`directory` of blocks of real chains, which adds the workload fixtures: filling only, always in memory")
-	flags.StringVar(&workers, "workers", "1,2,4,8", "`list` of numbers of workers; 1 is the parallel path with a single worker")
+	flags.StringVar(&workers, "workers", "", "`list` of numbers of workers; 1 is the parallel path with a single worker (default 1,2,4,8; if all that runs is the choice quick: 2)")
 	flags.IntVar(&s.Txs, "txs", 5000, "transactions of a block")
 	flags.IntVar(&s.Rounds, "rounds", 7, "rounds; a round builds sequentially, then in parallel")
 	flags.Uint64Var(&s.Seed, "seed", 1, "seed of the transactions")
@@ -76,8 +78,10 @@ func parse(args []string, usage io.Writer) (*settings, error) {
 	flags.StringVar(&s.html, "html", "", "`file` to write a report with plots to; it also shows what the workers did, on the first workload")
 	flags.StringVar(&growth, "growth", "", "`list` of numbers of transactions: measure how filling in parallel grows with them instead of comparing, always in memory")
 	flags.StringVar(&windows, "windows", "0", "`list` of windows, most candidates to speculate ahead (0: the builder's default), for -growth")
-	flags.StringVar(&s.cpuProfile, "cpuprofile", "", "`file` for a CPU profile; its label \"threads\" tells the sides apart")
-	flags.StringVar(&s.memProfile, "memprofile", "", "`file` for a profile of allocations")
+	flags.StringVar(&s.profiles.cpu, "cpuprofile", "", "`file` for a CPU profile; its label \"threads\" tells the sides apart")
+	flags.StringVar(&s.profiles.mem, "memprofile", "", "`file` for a profile of allocations")
+	flags.StringVar(&s.profiles.mutex, "mutexprofile", "", "`file` for a profile of how long holders of locks kept others waiting")
+	flags.StringVar(&s.profiles.block, "blockprofile", "", "`file` for a profile of waiting, for locks, channels and conditions")
 	help := command()
 	help.More = workloadList()
 	if err := help.Parse(flags, args, usage); err != nil {
@@ -92,6 +96,11 @@ func parse(args []string, usage io.Writer) (*settings, error) {
 		return nil, fmt.Errorf("-workloads has %q, for which -blocks must name a directory, such as ../shared/fixtures", bench.FixtureWorkload)
 	}
 	s.Blocks, s.Schedule = blocks, s.html != ""
+	if workers == "" {
+		if workers = "1,2,4,8"; loads == "quick" && blocks == "" {
+			workers = "2"
+		}
+	}
 	if s.Workers, err = numbers("-workers", workers, 1, params.MaxThreads); err != nil {
 		return nil, err
 	}
@@ -187,7 +196,7 @@ func main() {
 func run(s *settings) error {
 	progress := newProgress(os.Stderr)
 	s.Progress = progress.show
-	profiles, err := newProfiles(s.cpuProfile, s.memProfile)
+	profiles, err := newProfiles(s.profiles)
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,8 @@ package main
 
 import (
 	"io"
+	"os"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -44,5 +46,47 @@ func TestFlagsReachTheRun(t *testing.T) {
 	}
 	if len(s.Workers) != 2 || s.Workers[1] != 4 || s.Txs != 10 || s.Senders != 10 || s.Latency != 50*time.Microsecond || !s.Schedule || len(s.Workloads) < 3 {
 		t.Errorf("%+v", s)
+	}
+}
+
+func TestTheQuickChoiceRunsOnOneNumberOfWorkers(t *testing.T) {
+	for _, c := range []struct {
+		args []string
+		want int
+	}{
+		{nil, 4},
+		{[]string{"-workloads", "quick"}, 1},
+		{[]string{"-workloads", "quick", "-workers", "1,2"}, 2},
+		{[]string{"-workloads", "erc20"}, 4},
+	} {
+		s, err := parse(c.args, io.Discard)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(s.Workers) != c.want {
+			t.Errorf("%v: workers %v, want %d numbers", c.args, s.Workers, c.want)
+		}
+	}
+}
+
+func TestEveryProfileIsWritten(t *testing.T) {
+	dir := t.TempDir()
+	paths := profilePaths{dir + "/cpu", dir + "/mem", dir + "/mutex", dir + "/block"}
+	before := runtime.MemProfileRate
+	p, err := newProfiles(paths)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stop := p.measure()
+	<-time.After(time.Millisecond)
+	stop()
+	if err := p.close(); err != nil {
+		t.Fatal(err)
+	}
+	runtime.MemProfileRate = before
+	for _, path := range []string{paths.cpu, paths.mem, paths.mutex, paths.block} {
+		if info, err := os.Stat(path); err != nil || info.Size() == 0 {
+			t.Errorf("%s: %v, %v", path, info, err)
+		}
 	}
 }

@@ -299,29 +299,82 @@ func TestRatiosAreMediansOfTheRounds(t *testing.T) {
 	}
 }
 
-func TestTheJSONHasTheFieldsThatOthersRead(t *testing.T) {
-	report := &Report{Machine: ThisMachine(), Rows: []Row{NewRow("sample", 2, sample())}}
+func TestALimitThatIsBeatenIsNone(t *testing.T) {
+	o := sample()
+	for i := range o.Pairs {
+		o.Pairs[i].Limit = 12 * time.Millisecond // the parallel filling takes 10
+	}
+	if r := NewRow("sample", 2, o); r.LimitShare != 1 || r.LimitRatio != r.FillRatio {
+		t.Errorf("%v of a limit of %v, with a speed-up of %v", r.LimitShare, r.LimitRatio, r.FillRatio)
+	}
+}
+
+func TestTheJSONIsWhatOthersRead(t *testing.T) {
+	row := NewRow("sample", 2, sample())
+	row.Bound = 7
+	report := &Report{Machine: ThisMachine(), Conditions: Conditions{State: Warm, Accounts: 5}, Rows: []Row{row}}
+	fixture := NewRow("fixtures/1", 2, sample())
+	report.Blocks, report.Rows = []Row{fixture}, append(report.Rows, mean([]Row{fixture}))
 	var text bytes.Buffer
 	if err := report.WriteJSON(&text); err != nil {
 		t.Fatal(err)
 	}
-	var got struct {
-		Machine map[string]any
-		Rows    []map[string]any
-	}
+	var got map[string]json.RawMessage
 	if err := json.Unmarshal(text.Bytes(), &got); err != nil {
 		t.Fatal(err)
 	}
-	if len(got.Machine) == 0 || len(got.Rows) != 1 {
-		t.Fatalf("machine %v, %d rows", got.Machine, len(got.Rows))
+	if len(got) != 2 || got["machine"] == nil || got["rows"] == nil {
+		t.Errorf("the object has other fields than machine and rows:\n%s", text.String())
 	}
-	for _, name := range []string{
-		"workload", "workers", "txs", "rounds", "fill_ratio", "seal_ratio", "total_ratio", "fill_spread", "limit_share", "bound",
-		"alloc_ratio", "peak_memory_ratio", "reexecutions", "equal",
-	} {
-		if _, ok := got.Rows[0][name]; !ok {
-			t.Errorf("a row has no field %q", name)
+	var machine map[string]any
+	if err := json.Unmarshal(got["machine"], &machine); err != nil || machine["cpu"] == "" || machine["cores"] == nil || machine["state"] != "warm" {
+		t.Errorf("machine %v (%v), want its CPU, its cores and where the state was", machine, err)
+	}
+	var rows []map[string]any
+	if err := json.Unmarshal(got["rows"], &rows); err != nil || len(rows) != 3 {
+		t.Fatalf("%d rows (%v), want that of the workload, of all fixtures and of the fixture", len(rows), err)
+	}
+	for i, want := range []string{"sample", "fixtures", "fixtures/1"} {
+		checkRow(t, want, rows[i])
+	}
+	for name, want := range map[string]any{"txs": 5.0, "rounds": 3.0, "workers": 2.0, "fill_ratio": 3.0, "limit_share": 0.5, "bound": 7.0, "alloc_ratio": 1.0, "peak_memory_ratio": 1.1, "reexecutions": 1.0, "equal": true} {
+		if rows[0][name] != want {
+			t.Errorf("%s is %v, want %v", name, rows[0][name], want)
 		}
+	}
+
+	// Without results there still is a list.
+	text.Reset()
+	if err := new(Report).WriteJSON(&text); err != nil || !strings.Contains(text.String(), `"rows": []`) {
+		t.Errorf("no results are written as %s (%v)", text.String(), err)
+	}
+}
+
+// checkRow checks that a row has every field that others read, of the right type.
+func checkRow(t *testing.T, name string, row map[string]any) {
+	t.Helper()
+	if row["workload"] != name {
+		t.Errorf("row of %v, want that of %s", row["workload"], name)
+	}
+	for _, field := range []string{"workers", "txs", "rounds", "fill_ratio", "seal_ratio", "total_ratio", "limit_share", "bound", "alloc_ratio", "peak_memory_ratio", "reexecutions"} {
+		if v, ok := row[field].(float64); !ok || v < 0 {
+			t.Errorf("%s: %s is %v, want a number", name, field, row[field])
+		}
+	}
+	if share, _ := row["limit_share"].(float64); share > 1 {
+		t.Errorf("%s: limit_share is %v, more than all", name, share)
+	}
+	if _, ok := row["equal"].(bool); !ok {
+		t.Errorf("%s: equal is %v", name, row["equal"])
+	}
+	reach, _ := row["fill_spread"].([]any)
+	if len(reach) != 2 {
+		t.Fatalf("%s: fill_spread is %v, want [least, most]", name, row["fill_spread"])
+	}
+	least, _ := reach[0].(float64)
+	most, _ := reach[1].(float64)
+	if ratio, _ := row["fill_ratio"].(float64); least > ratio || ratio > most {
+		t.Errorf("%s: fill_ratio %v is not within %v", name, ratio, reach)
 	}
 }
 

@@ -183,12 +183,15 @@ func (o *Outcome) ratios(figure func(*Build) float64) []float64 {
 }
 
 // limits returns, round by round, the sequential filling over the limit, and the limit
-// over the parallel filling.
+// over the parallel filling. A limit that the parallel filling has beaten, which it can
+// since its own view of the state is leaner than the StateDB that the limit is measured
+// with, is none: in that round the machine can give what it has given.
 func (o *Outcome) limits() (ratio, share []float64) {
 	for _, p := range o.Pairs {
 		if p.Limit > 0 && p.Sequential != nil && p.Parallel != nil {
-			ratio = append(ratio, seconds(p.Sequential.Fill)/seconds(p.Limit))
-			share = append(share, seconds(p.Limit)/seconds(p.Parallel.Fill))
+			limit := seconds(min(p.Limit, p.Parallel.Fill))
+			ratio = append(ratio, seconds(p.Sequential.Fill)/limit)
+			share = append(share, limit/seconds(p.Parallel.Fill))
 		}
 	}
 	return ratio, share

@@ -26,7 +26,7 @@ func (r *Report) WriteHTML(w io.Writer) error {
 		Speedups Plot
 		Scaling  Plot
 		Lanes    []Lane
-	}{r, slices.Concat(r.Rows, r.Blocks), r.speedups(), r.scaling(), r.Schedule.lanes()})
+	}{r, r.all(), r.speedups(), r.scaling(), r.Schedule.lanes()})
 }
 
 // Sizes of the plots, in pixels.

@@ -87,7 +87,7 @@ type Row struct {
 	TotalSpread [2]float64 `json:"total_spread"`
 
 	LimitRatio float64 `json:"limit_ratio"` // sequential fill / workers that share nothing
-	LimitShare float64 `json:"limit_share"` // fill_ratio / limit_ratio
+	LimitShare float64 `json:"limit_share"` // fill_ratio / limit_ratio, at most 1: see Outcome.limits
 	Bound      float64 `json:"bound"`       // total work / longest chain
 
 	AllocRatio      float64 `json:"alloc_ratio"`       // parallel / sequential: objects, preparation to block
@@ -207,18 +207,29 @@ func (o *Outcome) times(side int) Times {
 
 // Report is all that a run found.
 type Report struct {
-	Machine    Machine    `json:"machine"`
-	Conditions Conditions `json:"conditions"`
-	Rows       []Row      `json:"rows"`
-	Blocks     []Row      `json:"blocks,omitempty"` // fixtures, one by one: filling only
-	Schedule   *Schedule  `json:"schedule,omitempty"`
+	Machine    Machine
+	Conditions Conditions
+	Rows       []Row
+	Blocks     []Row // fixtures, one by one: filling only
+	Schedule   *Schedule
 }
 
-// WriteJSON writes the report as a JSON object.
+// all returns the rows, those of single fixtures last.
+func (r *Report) all() []Row { return slices.Concat(r.Rows, r.Blocks) }
+
+// WriteJSON writes the report as a JSON object of machine, with the conditions, and rows.
+// A fixture's row is called fixtures/NUMBER, that of the mean of all fixtures.
 func (r *Report) WriteJSON(w io.Writer) error {
+	type host struct {
+		Machine
+		Conditions
+	}
 	encoder := json.NewEncoder(w)
 	encoder.SetIndent("", "  ")
-	return encoder.Encode(r)
+	return encoder.Encode(struct {
+		Machine host  `json:"machine"`
+		Rows    []Row `json:"rows"`
+	}{host{r.Machine, r.Conditions}, append(make([]Row, 0), r.all()...)})
 }
 
 // WriteCSV writes the rows.
@@ -233,7 +244,7 @@ func (r *Report) WriteCSV(w io.Writer) error {
 		return err
 	}
 	number := func(v float64) string { return strconv.FormatFloat(v, 'f', 4, 64) }
-	for _, row := range slices.Concat(r.Rows, r.Blocks) {
+	for _, row := range r.all() {
 		if err := out.Write([]string{
 			row.Workload, strconv.Itoa(row.Workers), strconv.Itoa(row.Txs), strconv.Itoa(row.Rounds), strconv.FormatUint(row.GasUsed, 10),
 			number(row.FillRatio), number(row.FillSpread[0]), number(row.FillSpread[1]), number(row.SealRatio), number(row.TotalRatio), number(row.TotalSpread[0]), number(row.TotalSpread[1]),

@@ -3,7 +3,6 @@ package bench
 import (
 	"fmt"
 	"io"
-	"slices"
 	"text/tabwriter"
 )
 
@@ -19,7 +18,7 @@ func (r *Report) WriteTable(w io.Writer) error {
 		"again: executions repeated; rebuild: time to fill of the first build over that of a second one by the same miner\n\n")
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(t, "workload\tworkers\ttxs\tfill ms\tfill\t\tseal\ttotal\t\tlimit\tof it\tbound\tallocs\tin fill\tmemory\tCPU\tagain\trebuild\tagain\tothers\tequal\t")
-	for _, row := range slices.Concat(r.Rows, r.Blocks) {
+	for _, row := range r.all() {
 		equal := "yes"
 		if !row.Equal {
 			equal = "NO"
