@@ -49,6 +49,8 @@ func NewModel(s *Subject) (*Model, error) {
 	}
 	m := &Model{Subject: s, Machine: simulate.Calibrate(), setup: make(map[int]time.Duration)}
 	m.Block, m.names = trace.block()
+	follows := trace.follows()
+	m.Block.Hints = func() simulate.Hints { return &hints{miner.NewCallHints(s.txs), follows} }
 	byClock, err := m.watch(clockPasses, nil)
 	if err != nil {
 		return nil, err

@@ -176,6 +176,37 @@ func (t *Trace) block() (*simulate.Block, []access) {
 	return b, names
 }
 
+// follows returns of each transaction the last one before it that wrote what it reads,
+// blockstm.NoTx if there is none. What is no more than likely to change, that an account
+// has code or exists, does not count.
+func (t *Trace) follows() []blockstm.TxIndex {
+	var (
+		all    = make([]blockstm.TxIndex, len(t.Txs))
+		writer = make(map[access]blockstm.TxIndex)
+	)
+	for i, tx := range t.Txs {
+		all[i] = blockstm.NoTx
+		for _, key := range tx.reads {
+			if last, written := writer[key]; written && key.field != code {
+				all[i] = max(all[i], last)
+			}
+		}
+		for _, key := range tx.writes {
+			writer[key] = blockstm.TxIndex(i)
+		}
+	}
+	return all
+}
+
+// hints are a run's of calls that follow one another. See miner.CallHints.
+type hints struct {
+	*miner.CallHints
+	follows []blockstm.TxIndex
+}
+
+// Committed implements simulate.Hints.
+func (h *hints) Committed(tx blockstm.TxIndex) { h.CallHints.Committed(tx, h.follows[tx]) }
+
 // kind is how the register of such a field behaves.
 func (f field) kind() simulate.Kind {
 	switch f {

@@ -34,7 +34,21 @@ type Tx struct {
 type Block struct {
 	Txs       []Tx
 	Registers []Kind
+	Hints     func() Hints // what a run learns while it goes on; nil: nothing
 }
+
+// Hints tell what a transaction is best executed after, besides what Tx.After says. Each
+// method is called by one goroutine at a time, in the order of the transactions.
+type Hints interface {
+	Drawn(tx blockstm.TxIndex) blockstm.TxIndex
+	Committed(tx blockstm.TxIndex)
+}
+
+// noHints is what is learnt where nothing is.
+type noHints struct{}
+
+func (noHints) Drawn(blockstm.TxIndex) blockstm.TxIndex { return blockstm.NoTx }
+func (noHints) Committed(blockstm.TxIndex)              {}
 
 // Work is how long executing every transaction once takes.
 func (b *Block) Work() time.Duration {

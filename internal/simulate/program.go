@@ -60,6 +60,7 @@ type incarnation struct {
 // program is the blockstm.Program that stands in for the execution of a block.
 type program struct {
 	block     *Block
+	hints     Hints
 	machine   *Machine
 	clock     *clock
 	keep      bool // steps
@@ -85,6 +86,10 @@ func newProgram(block *Block, o *Options, clock *clock) *program {
 		registers: make([]register, len(block.Registers)),
 		last:      make([]incarnation, len(block.Txs)),
 		lanes:     make([]lane, o.Workers),
+	}
+	p.hints = noHints{}
+	if block.Hints != nil {
+		p.hints = block.Hints()
 	}
 	for i := range p.lanes {
 		p.lanes[i].tx = blockstm.NoTx
@@ -119,7 +124,7 @@ func (p *program) Next(tx blockstm.TxIndex) (blockstm.TxIndex, bool) {
 	_, from, _ := p.clock.turn()
 	p.spend(p.block.Txs[tx].Draw)
 	p.drawing += p.step(StepDraw, blockstm.Version{Tx: tx}, from)
-	return p.block.Txs[tx].After, true
+	return max(p.block.Txs[tx].After, p.hints.Drawn(tx)), true
 }
 
 // Execute implements blockstm.Program. The reads are spread evenly over the execution,
@@ -257,6 +262,7 @@ func (p *program) Commit(tx blockstm.TxIndex) (bool, error) {
 		begin = l.from
 	}
 	p.lanes[worker].tx = blockstm.NoTx
+	p.hints.Committed(tx)
 	p.spend(p.block.Txs[tx].Commit)
 	for i, index := range p.block.Txs[tx].Writes {
 		r := &p.registers[index]

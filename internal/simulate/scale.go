@@ -59,7 +59,7 @@ func (b *Block) Scaled(s Scale) *Block {
 	if len(s) == 0 {
 		return b
 	}
-	scaled := &Block{Txs: slices.Clone(b.Txs), Registers: b.Registers}
+	scaled := &Block{Txs: slices.Clone(b.Txs), Registers: b.Registers, Hints: b.Hints}
 	for i := range scaled.Txs {
 		tx := &scaled.Txs[i]
 		tx.Draw, tx.Execute = s.of("draw", tx.Draw), s.of("execute", tx.Execute)
