@@ -31,6 +31,43 @@ func TestGrowthHasARowForEverySizeAndWindow(t *testing.T) {
 	}
 }
 
+func TestWhatTheEngineHoldsIsBoundedByTheWindow(t *testing.T) {
+	const (
+		few, many     = 4000, 16000
+		narrow, wide  = 16, 1024
+		recordPerTx   = 150    // hash, predecessor and pool entry, kept for the next build and for verifying, with room to grow
+		blockPerTx    = 400    // receipts and the like, at least
+		perCandidate  = 16_000 // footprint, receipt and candidate, of the window
+		measurement   = 300_000
+		windowsMemory = (wide - narrow) * perCandidate
+	)
+	world := testWorld()
+	world.Senders = 200 // so that the state touched does not grow
+	g, err := MeasureGrowth(t.Context(), GrowthOptions{World: world, Workload: find(t, "transfers-hot"), Txs: []int{few, many}, Windows: []int{narrow, wide}, Workers: 2, Rounds: 1, Progress: func(string) {}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := make(map[[2]int]*GrowthRow)
+	for i := range g.Rows {
+		r := &g.Rows[i]
+		t.Logf("%d transactions, window %d: %.0f KB beyond the %.0f KB that the block takes sequentially", r.Txs, r.Window, r.Extra()/1e3, r.Sequential/1e3)
+		at[[2]int{r.Txs, r.Window}] = r
+	}
+	small, large := at[[2]int{few, narrow}], at[[2]int{many, narrow}]
+	if grown := large.Sequential - small.Sequential; grown < blockPerTx*(many-few) {
+		t.Fatalf("the block grows by %.0f bytes for %d transactions: nothing is measured", grown, many-few)
+	}
+	for _, window := range []int{narrow, wide} {
+		more := at[[2]int{many, window}].Extra() - at[[2]int{few, window}].Extra()
+		if more > recordPerTx*(many-few)+measurement {
+			t.Errorf("window %d: %d further transactions have the engine hold %.0f bytes more", window, many-few, more)
+		}
+	}
+	if more := at[[2]int{many, wide}].Extra() - large.Extra(); more < 0-measurement || more > windowsMemory {
+		t.Errorf("a window of %d instead of %d has the engine hold %.0f bytes more, want at most %d", wide, narrow, more, windowsMemory)
+	}
+}
+
 func TestTheExponentOfGrowthIsThatOfTheTimes(t *testing.T) {
 	for _, want := range []float64{0.5, 1, 2} {
 		var g Growth
