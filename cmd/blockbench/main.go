@@ -29,9 +29,9 @@ import (
 // settings are what the flags say.
 type settings struct {
 	bench.Options
-	json, csv, html, md    string
-	profiles               profilePaths
-	growth, windows        []int // not nil: measure growth instead
+	json, csv, html, md string
+	profiles            profilePaths
+	growth, windows     []int // not nil: measure growth instead
 }
 
 // command is what -help says besides the flags.
