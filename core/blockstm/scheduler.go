@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -106,8 +107,11 @@ type Scheduler struct {
 	config  Config
 
 	mu      sync.Mutex // guards everything below, and the tasks
-	idle    Idle       // workers that found nothing to do; signalled when there may be more than the signaller takes itself
-	parked  int        // workers waiting on idle
+	idle    Idle       // workers that found nothing to do; signalled, without mu, when there may be more than the signaller takes itself
+	parked  int        // workers waiting on idle, or signalled and not running yet
+	coming  int        // of these, those signalled
+	calls   int        // signals to be given when mu is given up
+	looking int        // workers that found nothing to do and look again
 	tasks   []task     // the window, by index modulo its (power of two) length
 	readies []uint64   // bit set of the ready tasks, by position
 	nready  int        // bits set in readies
@@ -124,6 +128,8 @@ type Scheduler struct {
 	done    bool       // no more work is handed out
 	err     error      // the first failure
 	stats   Stats
+
+	changes atomic.Uint32 // counts, under mu, whatever may give a worker something to do
 }
 
 const (
@@ -136,8 +142,12 @@ const (
 	lowPerWorker = 4
 
 	// ParkYields is how often a worker that finds nothing to do lets others run and looks
-	// again, before it parks: some ten microseconds, about what waking it would take.
-	ParkYields = 40
+	// whether something has changed, before it parks: some ten microseconds, about what
+	// waking it would take.
+	ParkYields = 200
+
+	// maxLooking is how many workers do so at a time: each change makes all of them look.
+	maxLooking = 2
 
 	// drawBatch is how many transactions are drawn from the stream at a time, at most.
 	drawBatch = 16
@@ -215,6 +225,7 @@ func (s *Scheduler) finish(err error) {
 		s.err = err
 	}
 	s.done = true
+	s.changes.Add(1)
 	s.idle.Broadcast()
 	s.mu.Unlock()
 	s.program.Cancel()
@@ -262,9 +273,20 @@ func (s *Scheduler) spurious(tx TxIndex) bool {
 	return s.config.Chaos != nil && s.config.Chaos.Spurious(tx)
 }
 
+// unlock gives up mu and then the signals that were decided on under it: each takes longer
+// than all else that is done with mu held.
+func (s *Scheduler) unlock() {
+	calls := s.calls
+	s.calls = 0
+	s.mu.Unlock()
+	for range calls {
+		s.idle.Signal()
+	}
+}
+
 // unlocked runs f without mu, which the caller holds before and after, whatever f does.
 func (s *Scheduler) unlocked(f func()) {
-	s.mu.Unlock()
+	s.unlock()
 	defer s.mu.Lock()
 	f()
 }
@@ -277,6 +299,7 @@ func (s *Scheduler) setReady(tx TxIndex) {
 	s.tasks[pos].status = ready
 	s.readies[pos/64] |= 1 << (pos % 64)
 	s.nready++
+	s.changes.Add(1)
 }
 
 // lowestReady returns the lowest executable transaction inside the window, or NoTx. The
@@ -310,8 +333,8 @@ func (s *Scheduler) lowestReady() TxIndex {
 // take waits for something to execute. It returns false at the end of the run.
 func (s *Scheduler) take() (version Version, settled bool, ok bool) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	yields := s.yields
+	defer s.unlock()
+	looked := false
 	for !s.done {
 		if s.nready < s.low && s.drawable() {
 			s.draw()
@@ -338,12 +361,11 @@ func (s *Scheduler) take() (version Version, settled bool, ok bool) {
 			s.idle.Broadcast()
 			break
 		}
-		if yields > 0 {
-			yields--
-			s.unlocked(runtime.Gosched)
+		if !looked && s.looking < maxLooking {
+			looked = !s.look()
 			continue
 		}
-		yields = s.yields
+		looked = false
 		s.parked++
 		since := time.Now()
 		s.idle.Wait()
@@ -351,8 +373,26 @@ func (s *Scheduler) take() (version Version, settled bool, ok bool) {
 		s.stats.Waited += waited
 		s.stats.Worked -= waited
 		s.parked--
+		s.coming = max(s.coming-1, 0)
 	}
 	return Version{}, false, false
+}
+
+// look waits a short time for something to change, and reports whether it did. The caller
+// holds mu, which is given up meanwhile.
+func (s *Scheduler) look() (changed bool) {
+	was := s.changes.Load()
+	s.looking++
+	s.unlocked(func() {
+		for range s.yields {
+			runtime.Gosched()
+			if changed = s.changes.Load() != was; changed {
+				return
+			}
+		}
+	})
+	s.looking--
+	return changed
 }
 
 // drawable reports whether the stream can be drawn from now. The caller holds mu.
@@ -360,12 +400,13 @@ func (s *Scheduler) drawable() bool {
 	return !s.ended && !s.drawing && int(s.tail-s.head) < s.window
 }
 
-// wake signals a parked worker if more is executable than the caller takes itself, which
-// is the given number: waking a worker costs as much as a short transaction. The caller
-// holds mu.
+// wake has a parked worker signalled if more is executable than the caller, who takes the
+// given number, and those already signalled will take: to signal costs as much as a short
+// transaction. The caller holds mu.
 func (s *Scheduler) wake(mine int) {
-	if s.parked > 0 && s.nready > mine {
-		s.idle.Signal()
+	if s.parked > s.coming && s.nready > mine+s.coming {
+		s.coming++
+		s.calls++
 	}
 }
 
@@ -386,6 +427,7 @@ func (s *Scheduler) draw() {
 		}
 	})
 	s.drawing = false
+	s.changes.Add(1)
 
 	for i := range drawn {
 		tx := first + TxIndex(i)
@@ -437,7 +479,7 @@ func (s *Scheduler) executed(worker int, tx TxIndex, result Execution) {
 		t.incarnation++
 		s.await(tx, result.Blocked)
 		s.wake(1)
-		s.mu.Unlock()
+		s.unlock()
 		return
 	}
 	if t.stale && !t.settled {
@@ -451,7 +493,7 @@ func (s *Scheduler) executed(worker int, tx TxIndex, result Execution) {
 		s.release(t)
 	}
 	s.wake(1)
-	s.mu.Unlock()
+	s.unlock()
 
 	if result.Readers > tx {
 		s.invalidate(worker, tx, result.Readers)
@@ -518,7 +560,7 @@ func (s *Scheduler) invalidate(worker int, tx, last TxIndex) {
 // meanwhile leaves, since the one at work looks again before it goes.
 func (s *Scheduler) commit(worker int) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	defer s.unlock()
 	if s.commits {
 		return
 	}
@@ -557,10 +599,11 @@ func (s *Scheduler) commit(worker int) {
 		s.release(t)
 		t.status = empty
 		s.head++
-		s.adapt()
-		s.wake(1)
+		s.changes.Add(1)
+		s.adapt() // whoever is needed for what that makes executable is woken by take: a signal takes longer than a commit
 	}
 	s.commits = false
+	s.changes.Add(1)
 	if !since.IsZero() {
 		s.stats.Committing += time.Since(since)
 	}
@@ -580,7 +623,7 @@ func (s *Scheduler) commitHead(worker int, next Version, settled bool) (more, re
 		reran = true
 		s.mu.Lock()
 		s.wake(0) // this may take long
-		s.mu.Unlock()
+		s.unlock()
 		s.program.Abort(next.Tx)
 		result := s.program.Execute(worker, next, true)
 		switch {
