@@ -1,6 +1,7 @@
 package state
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -37,17 +38,17 @@ const (
 
 	// warmReaders is how many reads are under way at a time, at most: they wait, and take
 	// next to no CPU time.
-	warmReaders = 4
+	warmReaders = 8
 
 	// warmQueue is how many batches wait for a reader, at most. Further ones are forgotten.
-	warmQueue = 64
+	warmQueue = 256
 
 	// sampleKeys is how many keys of a batch are looked up to see how long that takes.
-	sampleKeys = 3
+	sampleKeys = 5
 
-	// slowKey is how long looking up a key takes if nodes come from the disk. From memory
-	// it is a few microseconds.
-	slowKey = 60 * time.Microsecond
+	// slowKey is how long looking up a key takes at least if nodes come from the disk. From
+	// memory it is some microseconds.
+	slowKey = 25 * time.Microsecond
 
 	// sampleEvery is how many batches are passed over after one whose nodes were quick to
 	// come by.
@@ -110,22 +111,26 @@ func (w *warmer) read(batches <-chan []warmKey) {
 // warm reads the nodes on the way to the keys, unless the first ones say that it is not
 // worth it.
 func (w *warmer) warm(keys []warmKey) {
-	quickest := time.Duration(-1)
+	var samples [sampleKeys]time.Duration
 	for i, k := range keys {
 		if w.stopped.Load() {
 			return
 		}
-		if i == sampleKeys && quickest < slowKey {
-			w.skip.Store(sampleEvery)
-			return
+		if i == sampleKeys {
+			// The median: another goroutine may have had the CPU during some, and others
+			// ended at a node that was in memory.
+			slices.Sort(samples[:])
+			if samples[sampleKeys/2] < slowKey {
+				w.skip.Store(sampleEvery)
+				return
+			}
 		}
 		start := time.Now()
 		if trie.Walk(w.tries.nodes, k.owner, k.root, k.key) != nil {
 			return
 		}
-		// The quickest one: another goroutine may have had the CPU during others.
-		if took := time.Since(start); i < sampleKeys && (quickest < 0 || took < quickest) {
-			quickest = took
+		if i < sampleKeys {
+			samples[i] = time.Since(start)
 		}
 	}
 }
