@@ -31,7 +31,8 @@ type settings struct {
 	bench.Options
 	json, csv, html, md string
 	profiles            profilePaths
-	growth, windows     []int // not nil: measure growth instead
+	growth, windows     []int           // not nil: measure growth instead
+	features            []bench.Feature // not nil: measure these instead
 }
 
 // command is what -help says besides the flags.
@@ -50,13 +51,15 @@ func command() *cli.Command {
         what workers wait for
   blockbench -growth 1000,5000,20000 -windows 16,64,256 -workloads transfers -workers 2 -senders 500
         how time and memory grow with the block and the window
+  blockbench -features all
+        what each part gains that chooses for itself, on and off
 `}
 }
 
 // parse reads the command line. Its errors name the flag, the value and what is allowed.
 func parse(args []string, usage io.Writer) (*settings, error) {
 	s := &settings{}
-	var loads, workers, setting, sides, blocks, growth, windows string
+	var loads, workers, setting, sides, blocks, growth, windows, features string
 	flags := flag.NewFlagSet("blockbench", flag.ContinueOnError)
 	flags.StringVar(&loads, "workloads", "all", "`list` of workloads: all, quick, none, names")
 	flags.StringVar(&blocks, "blocks", "", "`directory` of blocks of real chains, which adds the workload fixtures: filling only, always in memory")
@@ -78,6 +81,7 @@ func parse(args []string, usage io.Writer) (*settings, error) {
 	flags.StringVar(&s.html, "html", "", "`file` to write a report with plots to; it also shows what the workers did, on the first workload")
 	flags.StringVar(&growth, "growth", "", "`list` of numbers of transactions: measure how filling in parallel grows with them instead of comparing, always in memory")
 	flags.StringVar(&windows, "windows", "0", "`list` of windows, most candidates to speculate ahead (0: the builder's default), for -growth")
+	flags.StringVar(&features, "features", "", "`list` of parts of the builder, or all: measure each of them on and off instead of comparing")
 	flags.StringVar(&s.profiles.cpu, "cpuprofile", "", "`file` for a CPU profile; its label \"threads\" tells the sides apart")
 	flags.StringVar(&s.profiles.mem, "memprofile", "", "`file` for a profile of allocations")
 	flags.StringVar(&s.profiles.mutex, "mutexprofile", "", "`file` for a profile of how long holders of locks kept others waiting")
@@ -145,6 +149,9 @@ func parse(args []string, usage io.Writer) (*settings, error) {
 	default:
 		return nil, fmt.Errorf("-sides is %q, allowed are both, sequential and parallel", sides)
 	}
+	if err := s.featureSettings(flags, features); err != nil {
+		return nil, err
+	}
 	return s, nil
 }
 
@@ -154,6 +161,10 @@ func workloadList() string {
 	text.WriteString("Workloads:\n")
 	for _, w := range bench.Workloads() {
 		fmt.Fprintf(&text, "  %-14s %s\n", w.Name, w.About)
+	}
+	text.WriteString("\nFeatures:\n")
+	for _, f := range bench.Features() {
+		fmt.Fprintf(&text, "  %-14s %s\n", f.Name, f.About)
 	}
 	return text.String()
 }
@@ -205,6 +216,9 @@ func run(s *settings) error {
 	defer stop()
 	if s.growth != nil {
 		return errors.Join(s.measureGrowth(ctx, progress), profiles.close())
+	}
+	if s.features != nil {
+		return errors.Join(s.measureFeatures(ctx, progress), profiles.close())
 	}
 	report, err := bench.Run(ctx, s.Options)
 	progress.end()

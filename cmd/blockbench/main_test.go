@@ -24,6 +24,9 @@ func TestBadFlagsAreNamedWithWhatIsAllowed(t *testing.T) {
 		{[]string{"-sides", "left"}, []string{"-sides", `"left"`, "both"}},
 		{[]string{"-read-latency", "2s"}, []string{"-read-latency", "2s", "0 to 1s"}},
 		{[]string{"-quiet", "-1s"}, []string{"-quiet", "-1s", "0 to 1h"}},
+		{[]string{"-features", "luck"}, []string{"-features", `"luck"`, "window"}},
+		{[]string{"-features", "all", "-growth", "10"}, []string{"-growth", "10", "-features"}},
+		{[]string{"-features", "all", "-state", "cold"}, []string{"-state", `"cold"`, "warm"}},
 		{[]string{"extra"}, []string{`"extra"`}},
 	} {
 		_, err := parse(c.args, io.Discard)

@@ -120,7 +120,7 @@ func (n *Node) prepare(args *geth.BuildPayloadArgs, parallel bool) (*miner.Block
 	}
 	db = db.Copy() // as the miner does
 	if parallel {
-		if db, err = miner.PrepareState(parent.Root, db, nil); err != nil {
+		if db, err = miner.PrepareState(parent.Root, db, n.lesson); err != nil {
 			return nil, err
 		}
 		db.StartPrefetcher("miner", nil)

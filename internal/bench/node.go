@@ -21,6 +21,7 @@ import (
 	geth "github.com/ethereum/go-ethereum/miner"
 
 	"github.com/op-geth-parallel/op-geth-parallel/internal/opchain"
+	"github.com/op-geth-parallel/op-geth-parallel/miner"
 )
 
 const (
@@ -42,6 +43,7 @@ type Node struct {
 	pool   *pool
 	probe  *probe
 	miners map[int]*geth.Miner // by threads
+	lesson *miner.Lesson       // for the blocks that are filled here; nil: none
 }
 
 // NewNode starts a node on the store. Every read of the parent state, by whichever path,
@@ -142,10 +144,17 @@ func (n *Node) miner(threads int) *geth.Miner {
 	if m := n.miners[threads]; m != nil {
 		return m
 	}
+	n.miners[threads] = n.newMiner(threads, 0)
+	return n.miners[threads]
+}
+
+// newMiner returns a miner that has not built before. Fewer transactions than minTxs are filled
+// in sequentially; 0: a default.
+func (n *Node) newMiner(threads, minTxs int) *geth.Miner {
 	cfg := geth.Config{GasCeil: blockGas, GasPrice: big.NewInt(1), Recommit: patience}
 	setThreads(&cfg, threads)
-	n.miners[threads] = geth.New(n, cfg, n.probe)
-	return n.miners[threads]
+	setMinTxs(&cfg, minTxs)
+	return geth.New(n, cfg, n.probe)
 }
 
 // attributes returns the payload attributes of the block to build.
