@@ -125,7 +125,8 @@ differential: tree
 #? e2e: end-to-end tests of the built binary, compared with the unpatched one
 e2e: geth geth-upstream
 	@build/step.sh "end-to-end tests of the binary"
-	GETH=$(CURDIR)/build/bin/geth GETH_UPSTREAM=$(CURDIR)/build/upstream/geth \
+	$(GO) build -o build/bin/explain ./cmd/explain
+	GETH=$(CURDIR)/build/bin/geth GETH_UPSTREAM=$(CURDIR)/build/upstream/geth EXPLAIN=$(CURDIR)/build/bin/explain \
 		$(GO) test -count=1 -p 1 ./cmd/geth ./cmd/devnet ./internal/engineapi ./deploy ./e2e/opstack/stack
 
 #? e2e-opnode: the real OP Stack on the built binary, with crashes, compared with a follower; 15 minutes; ARGS="…" are the flags of e2e/opstack

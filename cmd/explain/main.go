@@ -59,6 +59,8 @@ over RPC, and a workload of the benchmark is made here.`,
         a block of the main network, as a page with a picture of the schedule
   explain -rpc http://127.0.0.1:8545 -block latest -json
         the last block of a node that has its debug RPC enabled
+  explain -rpc /data/geth.ipc -block 1234567 -html block.html
+        a block of the node on this machine, where nothing has to be enabled
   explain -check 1,2 -rounds 15 -quiet 30s -workloads transfers
         also compare the simulation with real runs
 `}
@@ -72,7 +74,7 @@ func parse(args []string, out io.Writer) (*settings, error) {
 	flags.StringVar(&loads, "workloads", "none", "`list` of the benchmark's workloads: all, quick, none, names")
 	flags.IntVar(&s.txs, "txs", 2000, "transactions of a workload's block")
 	flags.Uint64Var(&s.world.Seed, "workload-seed", 1, "seed of the workloads' transactions")
-	flags.StringVar(&s.rpc, "rpc", "", "`URL` of a node to read a block from; it needs the eth and debug namespaces")
+	flags.StringVar(&s.rpc, "rpc", "", "`URL`, or path of geth.ipc, of a node to read a block from; it needs the eth and debug namespaces")
 	flags.StringVar(&s.block, "block", "latest", "which block to read from the node: latest, a number or a `hash`")
 	flags.StringVar(&workers, "workers", "1,2,4,8,16,32,64", "`list` of numbers of threads to simulate")
 	flags.IntVar(&s.Picture, "picture", 8, "threads in the picture of the schedule, which -html and -json have (0: no picture)")
@@ -125,6 +127,11 @@ func parse(args []string, out io.Writer) (*settings, error) {
 	}
 	if len(s.workloads) == 0 && len(s.files) == 0 && s.rpc == "" {
 		return nil, errors.New("there is no block to explain: give a file, -workloads or -rpc (-help tells more)")
+	}
+	if s.rpc != "" {
+		if err := bench.CheckNode(s.rpc, s.block); err != nil {
+			return nil, err
+		}
 	}
 	s.world.Senders, s.world.Pools = min(s.txs, workload.MaxAccounts), 64
 	return s, nil

@@ -25,6 +25,8 @@ func TestBadFlagsAreNamedWithWhatIsAllowed(t *testing.T) {
 		{[]string{"-txs", "0", "x.json"}, []string{"-txs", "0", "1 to 200000"}},
 		{[]string{"-picture", "-1", "x.json"}, []string{"-picture", "-1", "0 to 256"}},
 		{[]string{"-quiet", "2h", "x.json"}, []string{"-quiet", "2h", "0 to 1h"}},
+		{[]string{"-rpc", "nowhere"}, []string{"-rpc", `"nowhere"`, "http://", "geth.ipc"}},
+		{[]string{"-rpc", "http://127.0.0.1:8545", "-block", "soon"}, []string{"-block", `"soon"`, "latest, a number"}},
 		{[]string{"-what-if", "luck=2", "x.json"}, []string{"-what-if", "luck=2", "commit", "allowed"}},
 	} {
 		_, err := parse(c.args, io.Discard)

@@ -34,11 +34,18 @@ type chain struct {
 
 const chainID = 987_654
 
-// newChain makes a datadir of a chain whose genesis funds a number of accounts.
+// counter is a contract that adds one to its slot 0: PUSH1 0 SLOAD PUSH1 1 ADD PUSH1 0 SSTORE.
+var (
+	counter     = common.HexToAddress("0xc0c0")
+	counterCode = common.FromHex("0x600054600101600055")
+)
+
+// newChain makes a datadir of a chain whose genesis funds a number of accounts and has the
+// counter.
 func newChain(t *testing.T, path string, accounts int) (*chain, string) {
 	t.Helper()
 	c := &chain{signer: types.LatestSignerForChainID(big.NewInt(chainID))}
-	alloc := types.GenesisAlloc{}
+	alloc := types.GenesisAlloc{counter: {Code: counterCode, Balance: new(big.Int)}}
 	for i := range accounts {
 		key, err := crypto.ToECDSA(crypto.Keccak256(fmt.Appendf(nil, "account %d", i)))
 		if err != nil {
@@ -82,22 +89,30 @@ func (c *chain) start(t *testing.T, path, datadir string, args ...string) *chain
 // transfers sends a transfer of every account to an address that nothing else touches.
 func (c *chain) transfers(t *testing.T) {
 	t.Helper()
+	c.send(t, func(i int, nonce uint64) *types.DynamicFeeTx {
+		to := common.BigToAddress(big.NewInt(int64(0x10_0000*(i+1)) + int64(nonce)))
+		return &types.DynamicFeeTx{To: &to, Value: big.NewInt(int64(i + 1)), Gas: params.TxGas}
+	})
+}
+
+// send sends what is made for every account and its nonce.
+func (c *chain) send(t *testing.T, make func(i int, nonce uint64) *types.DynamicFeeTx) {
+	t.Helper()
 	for i, key := range c.keys {
 		nonce, err := c.eth.PendingNonceAt(t.Context(), crypto.PubkeyToAddress(key.PublicKey))
 		if err != nil {
 			t.Fatal(err)
 		}
-		to := common.BigToAddress(big.NewInt(int64(0x10_0000*(i+1)) + int64(nonce)))
-		tx, err := types.SignNewTx(key, c.signer, &types.DynamicFeeTx{
-			ChainID: big.NewInt(chainID), Nonce: nonce, To: &to, Value: big.NewInt(int64(i + 1)), Gas: params.TxGas,
-			// All tips differ, so that the order in the block is the same on every node.
-			GasTipCap: big.NewInt(params.GWei + int64(i)), GasFeeCap: big.NewInt(50 * params.GWei),
-		})
+		data := make(i, nonce)
+		data.ChainID, data.Nonce = big.NewInt(chainID), nonce
+		// All tips differ, so that the order in the block is the same on every node.
+		data.GasTipCap, data.GasFeeCap = big.NewInt(params.GWei+int64(i)), big.NewInt(50*params.GWei)
+		tx, err := types.SignNewTx(key, c.signer, data)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if err := c.eth.SendTransaction(t.Context(), tx); err != nil {
-			t.Fatalf("transfer %d: %v", i, err)
+			t.Fatalf("transaction %d: %v", i, err)
 		}
 	}
 }

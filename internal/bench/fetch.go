@@ -6,6 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"net/url"
+	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -22,10 +25,10 @@ const hashWindow = 256
 
 // FetchFixture reads a block of a node, and what it touches of the state before it. The
 // block is "latest", a number or a hash.
-func FetchFixture(ctx context.Context, url, block string) (*Fixture, error) {
-	client, err := rpc.DialContext(ctx, url)
+func FetchFixture(ctx context.Context, node, block string) (*Fixture, error) {
+	client, err := rpc.DialContext(ctx, node)
 	if err != nil {
-		return nil, fmt.Errorf("-rpc is %q: %w", url, err)
+		return nil, fmt.Errorf("-rpc is %q: %w", node, err)
 	}
 	defer client.Close()
 	method, arg, err := blockArgument(block)
@@ -36,14 +39,14 @@ func FetchFixture(ctx context.Context, url, block string) (*Fixture, error) {
 		Hash common.Hash `json:"hash"`
 	}
 	if err := client.CallContext(ctx, &head, method, arg, false); err != nil {
-		return nil, fmt.Errorf("%s of %s: %w", method, url, err)
+		return nil, fmt.Errorf("%s of %s: %w", method, node, err)
 	}
 	if head == nil {
-		return nil, fmt.Errorf("-block is %q: the node at %s does not have it", block, url)
+		return nil, fmt.Errorf("-block is %q: the node at %s does not have it", block, node)
 	}
 	var raw hexutil.Bytes
 	if err := client.CallContext(ctx, &raw, "debug_getRawBlock", rpc.BlockNumberOrHashWithHash(head.Hash, false)); err != nil {
-		return nil, fmt.Errorf("debug_getRawBlock of %s: %w (the node needs the debug namespace, as in --http.api eth,debug)", url, err)
+		return nil, fmt.Errorf("debug_getRawBlock of %s: %w (the node needs the debug namespace, as in --http.api eth,debug)", node, err)
 	}
 	found := new(types.Block)
 	if err := rlp.DecodeBytes(raw, found); err != nil {
@@ -63,12 +66,23 @@ func FetchFixture(ctx context.Context, url, block string) (*Fixture, error) {
 		f.data.Transactions = append(f.data.Transactions, raw)
 	}
 	if f.data.Pre, err = fetchPre(ctx, client, head.Hash); err != nil {
-		return nil, fmt.Errorf("state before block %s of %s: %w", head.Hash, url, err)
+		return nil, fmt.Errorf("state before block %s of %s: %w", head.Hash, node, err)
 	}
 	if err := f.fetchHashes(ctx, client); err != nil {
 		return nil, err
 	}
 	return f, f.decode()
+}
+
+// CheckNode checks what FetchFixture takes, without asking the node.
+func CheckNode(node, block string) error {
+	u, err := url.Parse(node)
+	remote := err == nil && slices.Contains([]string{"http", "https", "ws", "wss"}, u.Scheme) && u.Host != ""
+	if _, err := os.Stat(node); err != nil && !remote {
+		return fmt.Errorf("-rpc is %q, allowed are URLs that begin with http://, https://, ws:// or wss://, and the path of a node's geth.ipc", node)
+	}
+	_, _, err = blockArgument(block)
+	return err
 }
 
 // blockArgument returns the call that finds a block, and its argument.
