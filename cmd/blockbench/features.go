@@ -24,7 +24,7 @@ func (s *settings) featureSettings(flags *flag.FlagSet, text string) error {
 	flags.Visit(func(f *flag.Flag) { given[f.Name] = true })
 	for _, name := range []string{"growth", "blocks", "csv", "html", "sides", "read-latency", "cpuprofile", "memprofile"} {
 		if given[name] {
-			return fmt.Errorf("-%s is %q, allowed with -features is none", name, flags.Lookup(name).Value)
+			return fmt.Errorf("-%s is %q, with -features it is not allowed: leave it out", name, flags.Lookup(name).Value)
 		}
 	}
 	if s.Setting == bench.Cold {

@@ -149,6 +149,13 @@ func parse(args []string, usage io.Writer) (*settings, error) {
 	default:
 		return nil, fmt.Errorf("-sides is %q, allowed are both, sequential and parallel", sides)
 	}
+	for _, out := range []struct{ flag, path string }{
+		{"-json", s.json}, {"-csv", s.csv}, {"-html", s.html}, {"-markdown", s.md}, {"-cpuprofile", s.cpuProfile}, {"-memprofile", s.memProfile},
+	} {
+		if err := cli.Output(out.flag, out.path); err != nil {
+			return nil, err
+		}
+	}
 	if err := s.featureSettings(flags, features); err != nil {
 		return nil, err
 	}
@@ -197,7 +204,11 @@ func main() {
 		fmt.Fprintln(os.Stderr, "blockbench: this build uses op-geth without the parallel builder.\nUse 'make bench ARGS=\"…\"', or, after 'make tree':\n\n\tgo run -modfile=build/patched.mod -tags patched ./cmd/blockbench …")
 		os.Exit(cli.Failure)
 	}
-	if err := run(s); err != nil {
+	switch err := run(s); {
+	case errors.Is(err, context.Canceled):
+		fmt.Fprintln(os.Stderr, "blockbench: interrupted")
+		os.Exit(cli.Interrupted)
+	case err != nil:
 		fmt.Fprintln(os.Stderr, "blockbench:", err)
 		os.Exit(cli.Failure)
 	}

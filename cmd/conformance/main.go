@@ -82,6 +82,13 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	case *failures < 0:
 		err = fmt.Errorf("-failures is %d, allowed are 0 and more", *failures)
 	}
+	for flag, paths := range map[string]list{"-tests": tests, "-blocks": blocks} {
+		for _, path := range paths {
+			if err == nil {
+				err = cli.Input(flag, path, "a folder or file that can be read", true)
+			}
+		}
+	}
 	if err != nil {
 		return command().Complain(err, stderr)
 	}

@@ -136,6 +136,14 @@ func parse(args []string, usage io.Writer) (*settings, error) {
 	if err := s.checkStack(); err != nil {
 		return nil, err
 	}
+	if err := cli.Output("-json", s.json); err != nil {
+		return nil, err
+	}
+	if s.replay != "" {
+		if err := cli.Input("-replay", s.replay, "a file bad-block-N.json that devnet has written", false); err != nil {
+			return nil, err
+		}
+	}
 	var err error
 	if s.mix, err = workload.ParseMix(mix); err != nil {
 		return nil, fmt.Errorf("-mix is %q: %w", mix, err)

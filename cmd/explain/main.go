@@ -133,6 +133,14 @@ func parse(args []string, out io.Writer) (*settings, error) {
 			return nil, err
 		}
 	}
+	for _, path := range s.files {
+		if err := cli.Input("FILE", path, "a recorded block or one that was written down by --miner.parallel-verify", false); err != nil {
+			return nil, err
+		}
+	}
+	if err := cli.Output("-html", s.html); err != nil {
+		return nil, err
+	}
 	s.world.Senders, s.world.Pools = min(s.txs, workload.MaxAccounts), 64
 	return s, nil
 }

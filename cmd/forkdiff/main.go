@@ -60,7 +60,10 @@ func parse(args []string, usage io.Writer) (*settings, error) {
 	if _, err := os.Stat(filepath.Join(s.tree, ".git")); err != nil {
 		return nil, fmt.Errorf("-tree is %q, allowed is a patched tree ('make tree' makes build/op-geth): %w", s.tree, err)
 	}
-	return &s, nil
+	if s.json {
+		return &s, nil
+	}
+	return &s, cli.Output("-out", s.out)
 }
 
 func main() {

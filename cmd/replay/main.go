@@ -76,12 +76,17 @@ func run(args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stdout, "%s:\n", path)
 		dump, err := miner.ReadDump(path)
 		differ := 0
-		if err == nil {
-			differ, err = conformance.Replay(stdout, dump, opts)
+		switch {
+		case err != nil:
+			err = fmt.Errorf("allowed are files of <datadir>/geth/parallel-verify: %w", err)
+		default:
+			if differ, err = conformance.Replay(stdout, dump, opts); err != nil {
+				err = fmt.Errorf("%s: %w", path, err)
+			}
 		}
 		switch {
 		case err != nil:
-			fmt.Fprintf(stderr, "replay: %s: %v\n", path, err)
+			fmt.Fprintf(stderr, "replay: %v\n", err)
 			code = cli.Usage
 		case differ > 0:
 			code = max(code, cli.Failure)

@@ -90,6 +90,9 @@ func run(ctx context.Context, args []string, trial func(seed int64) buildtest.Tr
 		return command().Complain(err, stderr)
 	}
 	if replay != "" {
+		if err := cli.Input("-replay", replay, "a file that soak has written for a block that failed", false); err != nil {
+			return command().Complain(err, stderr)
+		}
 		return replayBlock(ctx, trial, replay, tries, stdout, stderr)
 	}
 	s.suites = strings.Split(suites, ",")
@@ -129,7 +132,10 @@ func (s *settings) check() error {
 			return fmt.Errorf("-suites has %q, allowed are %s with commas between them", name, strings.Join(suiteNames(), ", "))
 		}
 	}
-	return os.MkdirAll(s.out, 0o755)
+	if err := os.MkdirAll(s.out, 0o755); err != nil {
+		return fmt.Errorf("-out is %q, allowed is a folder that can be made: %w", s.out, err)
+	}
+	return nil
 }
 
 // soak runs the suites in turn until the time is over or ctx is done. The blocks get more

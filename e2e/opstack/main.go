@@ -135,6 +135,9 @@ func parse(args []string, help io.Writer) (*settings, error) {
 	if s.gasLimit < 5_000_000 || s.gasLimit > 1_000_000_000 {
 		return nil, fmt.Errorf("-gas-limit is %d, allowed are 5000000 to 1000000000", s.gasLimit)
 	}
+	if err := cli.Output("-json", s.json); err != nil {
+		return nil, err
+	}
 	var err error
 	if s.mix, err = workload.ParseMix(mix); err != nil {
 		return nil, fmt.Errorf("-mix is %q: %w", mix, err)

@@ -39,7 +39,7 @@ func FetchFixture(ctx context.Context, node, block string) (*Fixture, error) {
 		Hash common.Hash `json:"hash"`
 	}
 	if err := client.CallContext(ctx, &head, method, arg, false); err != nil {
-		return nil, fmt.Errorf("%s of %s: %w", method, node, err)
+		return nil, fmt.Errorf("-rpc is %q, allowed is a node that answers %s: %w", node, method, err)
 	}
 	if head == nil {
 		return nil, fmt.Errorf("-block is %q: the node at %s does not have it", block, node)

@@ -14,14 +14,14 @@ import (
 // has to be here.
 func badValues() map[string][]string {
 	return map[string][]string{
-		"blockbench":  {"-rounds=none", "-state=lukewarm", "-workers=0"},
-		"conformance": {"-jobs=none", "-jobs=0", "-workers=300"},
-		"devnet":      {"-blocks=none", "-blocks=0", "-block-time=1", "-mix=nothing"},
-		"explain":     {"-txs=none", "-workers=0", "-workloads=nothing", "-what-if=luck=2"},
+		"blockbench":  {"-rounds=none", "-state=lukewarm", "-workers=0", "-features=luck", "-html=no/such/folder/x.html"},
+		"conformance": {"-jobs=none", "-jobs=0", "-workers=300", "-tests=no/such/folder"},
+		"devnet":      {"-blocks=none", "-blocks=0", "-block-time=1", "-mix=nothing", "-json=no/such/folder/x.json"},
+		"explain":     {"-txs=none", "-workers=0", "-workloads=nothing", "-what-if=luck=2", "-rpc=nowhere"},
 		"forkdiff":    {"-context=none", "-context=-1", "-tree=no/such/tree"},
-		"opstack":     {"-blocks=none", "-kills=-1", "-state=some", "-threads=257"},
+		"opstack":     {"-blocks=none", "-kills=-1", "-state=some", "-threads=257", "-json=no/such/folder/x.json"},
 		"replay":      {"-rounds=none", "-rounds=-1", "-workers=two"},
-		"soak":        {"-duration=none", "-duration=-1s", "-suites=dishes", "-tries=0"},
+		"soak":        {"-duration=none", "-duration=-1s", "-suites=dishes", "-tries=0", "-replay=no/such/file"},
 	}
 }
 

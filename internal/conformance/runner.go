@@ -101,7 +101,7 @@ func Run(ctx context.Context, opts Options) (*Report, error) {
 				return r.report, walkErr
 			}
 			if t := r.report.Totals(); t.Passed+t.Failed+t.Skipped == 0 && ctx.Err() == nil {
-				return r.report, fmt.Errorf("found no cases in %s", strings.Join(append(opts.Tests, opts.Blocks...), ", "))
+				return r.report, fmt.Errorf("-tests and -blocks are %s, allowed are folders and files with state tests or blocks: there are none", strings.Join(append(opts.Tests, opts.Blocks...), ", "))
 			}
 			return r.report, nil
 		}
