@@ -80,6 +80,7 @@ func TestMetricsOfBuildsCanBeScraped(t *testing.T) {
 			t.Errorf("%s is not exported", name)
 		}
 	}
+	checkShown(t, got)
 	for name, bounds := range map[string][2]float64{
 		"builds":                 {2, 10}, // payloads may be rebuilt
 		"builds_parallel":        {1, 5},
