@@ -155,22 +155,24 @@ func (e *Explanation) curve() Plot {
 	if len(e.Forecasts) < 2 {
 		return Plot{}
 	}
-	const width, height, left, bottom = 560.0, 300.0, 45.0, 30.0
-	most := 1.0
+	const width, height, left, top, bottom = 560.0, 300.0, 45.0, 12.0, 30.0
+	most, least := 1.0, 0.5
 	for _, f := range e.Forecasts {
 		most = max(most, float64(f.Workers))
+		for f.Speedup > 0 && f.Speedup < least {
+			least /= 2
+		}
 	}
 	scale := math.Log2(most)
 	if scale == 0 {
 		return Plot{}
 	}
 	x := func(workers int) float64 { return left + math.Log2(float64(workers))/scale*(width-left-10) }
-	// Half a speed-up is at the bottom.
 	y := func(speedup float64) float64 {
-		return (height - bottom) * (1 - (math.Log2(max(speedup, 0.5))+1)/(scale+1))
+		return top + (height-bottom-top)*(1-math.Log2(max(speedup, least)/least)/math.Log2(most/least))
 	}
 	p := Plot{Width: width, Height: height}
-	for n := 0.5; n <= most; n *= 2 {
+	for n := least; n <= most; n *= 2 {
 		p.Ticks = append(p.Ticks, Tick{X: left, Y: y(n), Label: fmt.Sprint(n)})
 	}
 	best, undisturbed, simulated := Line{Label: "at best", Hue: 0}, Line{Label: "simulated, undisturbed", Hue: 130}, Line{Label: "simulated", Hue: 210}

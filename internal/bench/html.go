@@ -2,6 +2,7 @@ package bench
 
 import (
 	"embed"
+	"fmt"
 	"html/template"
 	"io"
 	"slices"
@@ -116,7 +117,7 @@ func (r *Report) speedups() Plot {
 	}
 	p.Width, p.Height = plotWidth, y
 	for at := 0.0; at <= most; at += gridStep(most) {
-		p.Ticks = append(p.Ticks, Tick{X: plotLeft + at*scale, Y: y, Label: known("%.1f", at)})
+		p.Ticks = append(p.Ticks, Tick{X: plotLeft + at*scale, Y: y, Label: fmt.Sprintf("%.1f", at)})
 	}
 	return p
 }
@@ -169,7 +170,7 @@ func (r *Report) scaling() Plot {
 		p.Bars = append(p.Bars, Bar{X: plotLeft + float64(at)*step, Y: lineHeight + 20, Label: known("%.0f", float64(workers))})
 	}
 	for v := 0.0; v <= most; v += gridStep(most) {
-		p.Ticks = append(p.Ticks, Tick{X: plotLeft, Y: height(v), Label: known("%.1f", v)})
+		p.Ticks = append(p.Ticks, Tick{X: plotLeft, Y: height(v), Label: fmt.Sprintf("%.1f", v)})
 	}
 	return p
 }
