@@ -22,12 +22,12 @@ COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
 RUN COMMIT="$COMMIT" DATE="$DATE" OUT=/out build/release.sh "${TARGETARCH:-$(go env GOARCH)}" \
-	&& mv /out/*/geth /usr/local/bin/geth \
+	&& mv /out/*/geth /out/*/explain /out/*/replay /usr/local/bin/ \
 	&& geth version
 
 FROM alpine:3.22
 RUN apk add --no-cache ca-certificates wget
-COPY --from=builder /usr/local/bin/geth /usr/local/bin/
+COPY --from=builder /usr/local/bin/geth /usr/local/bin/explain /usr/local/bin/replay /usr/local/bin/
 COPY COPYING COPYING.LESSER /usr/share/licenses/op-geth-parallel/
 EXPOSE 8545 8546 30303 30303/udp
 ENTRYPOINT ["geth"]

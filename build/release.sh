@@ -59,7 +59,11 @@ if [ $STATIC = 1 ]; then
 	ext="$ext -static"
 fi
 ldflags="-buildid= $(build/version.sh)"
-if [ $CGO = 1 ]; then ldflags="$ldflags -extldflags '$ext'"; fi
+tool_ldflags="-buildid= -s -w"
+if [ $CGO = 1 ]; then
+	ldflags="$ldflags -extldflags '$ext'"
+	tool_ldflags="$tool_ldflags -extldflags '$ext'"
+fi
 
 version=$(pinned_version)-parallel.$(sed -n 's/^const Version = "\(.*\)"$/\1/p' params/version.go)
 for arch in "$@"; do
@@ -69,8 +73,14 @@ for arch in "$@"; do
 	env -u GOEXPERIMENT GOFLAGS= GOOS=linux GOARCH="$arch" GOAMD64=v1 GOARM64=v8.0 CGO_ENABLED=$CGO CC="$(compiler "$arch")" \
 		CGO_CFLAGS='-O2 -g' CGO_CXXFLAGS='-O2 -g' CGO_LDFLAGS='-O2 -g' \
 		go build -modfile=$MODFILE -trimpath -buildvcs=false -tags "$tags" -ldflags "$ldflags" -o "$OUT/$name/geth" $UPSTREAM/cmd/geth
+	# What docs/operations.md sends operators to, beside geth.
+	for tool in explain replay; do
+		env -u GOEXPERIMENT GOFLAGS= GOOS=linux GOARCH="$arch" GOAMD64=v1 GOARM64=v8.0 CGO_ENABLED=$CGO CC="$(compiler "$arch")" \
+			CGO_CFLAGS='-O2 -g' CGO_CXXFLAGS='-O2 -g' CGO_LDFLAGS='-O2 -g' \
+			go build -trimpath -buildvcs=false -tags "$tags" -ldflags "$tool_ldflags" -o "$OUT/$name/$tool" ./cmd/$tool
+	done
 	cp COPYING COPYING.LESSER README.md "$OUT/$name"
 	tar -C "$OUT" --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner --mode=u+rwX,go=rX -cf - "$name" | gzip -9n >"$OUT/$name.tar.gz"
 done
-(cd "$OUT" && sha256sum -- *.tar.gz */geth) >"$OUT/SHA256SUMS"
+(cd "$OUT" && sha256sum -- *.tar.gz */geth */explain */replay) >"$OUT/SHA256SUMS"
 cat "$OUT/SHA256SUMS"

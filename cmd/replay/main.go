@@ -3,6 +3,8 @@
 package main
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -37,7 +39,9 @@ read or replayed.`,
   replay /var/lib/geth/geth/parallel-verify/*
         what differed, and whether it does again
   replay -workers 2 -rounds 1000 -seed 7 DUMP
-        many schedules with two workers`,
+        many schedules with two workers
+  replay -json DUMP | jq '.[].differ'
+        in how many builds`,
 	}
 }
 
@@ -51,6 +55,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	workers := flags.String("workers", "1,2,4,8", "numbers of `workers`")
 	rounds := flags.Int("rounds", 20, "disturbed `schedules` for each number of workers")
 	seed := flags.Int64("seed", 1, "`seed` of the first disturbed schedule")
+	asJSON := flags.Bool("json", false, "print what came of each dump as JSON")
 	err := command().Parse(flags, args, stdout)
 	switch {
 	case err != nil:
@@ -71,16 +76,22 @@ func run(args []string, stdout, stderr io.Writer) int {
 	if flags.NArg() == 0 {
 		return command().Complain(errors.New("no dump given, allowed are files of <datadir>/geth/parallel-verify (-help tells more)"), stderr)
 	}
-	code := cli.OK
+	code, outcomes := cli.OK, []outcome{}
 	for _, path := range flags.Args() {
-		fmt.Fprintf(stdout, "%s:\n", path)
+		var text bytes.Buffer // what -json gives as lines
+		out := stdout
+		if *asJSON {
+			out = &text
+		} else {
+			fmt.Fprintf(stdout, "%s:\n", path)
+		}
 		dump, err := miner.ReadDump(path)
 		differ := 0
 		switch {
 		case err != nil:
 			err = fmt.Errorf("allowed are files of <datadir>/geth/parallel-verify: %w", err)
 		default:
-			if differ, err = conformance.Replay(stdout, dump, opts); err != nil {
+			if differ, err = conformance.Replay(out, dump, opts); err != nil {
 				err = fmt.Errorf("%s: %w", path, err)
 			}
 		}
@@ -91,6 +102,27 @@ func run(args []string, stdout, stderr io.Writer) int {
 		case differ > 0:
 			code = max(code, cli.Failure)
 		}
+		o := outcome{File: path, Differ: differ, Report: strings.Split(strings.TrimSpace(text.String()), "\n")}
+		if err != nil {
+			o.Error = err.Error()
+		}
+		outcomes = append(outcomes, o)
+	}
+	if *asJSON {
+		encoder := json.NewEncoder(stdout)
+		encoder.SetIndent("", "  ")
+		if err := encoder.Encode(outcomes); err != nil {
+			fmt.Fprintf(stderr, "replay: -json: %v\n", err)
+			return cli.Failure
+		}
 	}
 	return code
+}
+
+// outcome is what came of a dump, as -json has it.
+type outcome struct {
+	File   string   `json:"file"`
+	Differ int      `json:"differ"` // parallel builds that were not the sequential one
+	Error  string   `json:"error,omitempty"`
+	Report []string `json:"report"` // the lines that are printed without -json
 }
