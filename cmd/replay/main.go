@@ -38,10 +38,10 @@ read or replayed.`,
 		Examples: `
   replay /var/lib/geth/geth/parallel-verify/*
         what differed, and whether it does again
-  replay -workers 2 -rounds 1000 -seed 7 DUMP
-        many schedules with two workers
   replay -json DUMP | jq '.[].differ'
-        in how many builds`,
+        in how many builds it does
+  replay -workers 2 -rounds 1000 -seed 7 DUMP
+        many schedules with two workers`,
 	}
 }
 
