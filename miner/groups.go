@@ -11,9 +11,10 @@ import (
 // group is the candidates that call one contract. Transactions that touch one key of a
 // contract mostly touch the same further ones, a pool's reserves or a token's counter, so
 // it is the contract, and not a key, of which is learnt whether its callers depend on one
-// another: then each is executed after the one before it. That is a hint: it delays an
-// execution, and decides nothing.
+// another: then each is executed after the one before it, as long as there is enough else
+// to do meanwhile. That is a hint: it delays an execution, and decides nothing.
 type group struct {
+	size  int              // candidates drawn; the drawer's
 	drew  blockstm.TxIndex // the candidate drawn last; the drawer's
 	last  blockstm.TxIndex // the candidate committed last; the ordered commit's
 	bound atomic.Int32     // of boundWhole: the share, of late, of those that followed the one before
@@ -26,10 +27,16 @@ const (
 	// boundLeast is the share from which on it is worth waiting: more is thrown away by
 	// not doing so than gained.
 	boundLeast = boundWhole / 2
+
+	// groupMost is the share of all candidates, one in so many, up to which a group's wait:
+	// where there is little else, workers that wait are idle, and two callers of which one
+	// reads late what the other has written can run at once all the same.
+	groupMost = 2
 )
 
 // groups are those of a run.
 type groups struct {
+	drew  int // candidates, of whichever group
 	known map[common.Address]*group
 	fresh slab[group]
 }
@@ -38,6 +45,7 @@ type groups struct {
 // It returns the candidate that it should be executed after, blockstm.NoTx if there is
 // none. A payment, which has no data, belongs to no group.
 func (g *groups) drawn(tx blockstm.TxIndex, c *candidate) blockstm.TxIndex {
+	g.drew++
 	if c.tx == nil || c.tx.To() == nil || len(c.tx.Data()) == 0 {
 		return blockstm.NoTx
 	}
@@ -54,7 +62,8 @@ func (g *groups) drawn(tx blockstm.TxIndex, c *candidate) blockstm.TxIndex {
 	c.group = of
 	before := of.drew
 	of.drew = tx
-	if of.bound.Load() < boundLeast {
+	of.size++
+	if of.bound.Load() < boundLeast || groupMost*of.size > g.drew {
 		return blockstm.NoTx
 	}
 	return before
