@@ -22,7 +22,7 @@ func (s *settings) featureSettings(flags *flag.FlagSet, text string) error {
 	}
 	given := make(map[string]bool)
 	flags.Visit(func(f *flag.Flag) { given[f.Name] = true })
-	for _, name := range []string{"growth", "blocks", "csv", "html", "sides", "read-latency", "cpuprofile", "memprofile"} {
+	for _, name := range []string{"growth", "blocks", "csv", "html", "sides", "read-latency", "cpuprofile", "memprofile", "mutexprofile", "blockprofile"} {
 		if given[name] {
 			return fmt.Errorf("-%s is %q, with -features it is not allowed: leave it out", name, flags.Lookup(name).Value)
 		}

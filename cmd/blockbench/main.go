@@ -150,7 +150,7 @@ func parse(args []string, usage io.Writer) (*settings, error) {
 		return nil, fmt.Errorf("-sides is %q, allowed are both, sequential and parallel", sides)
 	}
 	for _, out := range []struct{ flag, path string }{
-		{"-json", s.json}, {"-csv", s.csv}, {"-html", s.html}, {"-markdown", s.md}, {"-cpuprofile", s.cpuProfile}, {"-memprofile", s.memProfile},
+		{"-json", s.json}, {"-csv", s.csv}, {"-html", s.html}, {"-markdown", s.md}, {"-cpuprofile", s.profiles.cpu}, {"-memprofile", s.profiles.mem}, {"-mutexprofile", s.profiles.mutex}, {"-blockprofile", s.profiles.block},
 	} {
 		if err := cli.Output(out.flag, out.path); err != nil {
 			return nil, err
