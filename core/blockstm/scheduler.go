@@ -365,6 +365,13 @@ func (s *Scheduler) take() (version Version, settled bool, ok bool) {
 			looked = !s.look()
 			continue
 		}
+		switch {
+		case s.done: // while it was drawn: nobody would wake this worker
+			return Version{}, false, false
+		case s.calls > 0:
+			s.unlocked(func() {})
+			continue
+		}
 		looked = false
 		s.parked++
 		since := time.Now()
