@@ -70,6 +70,7 @@ func Fill(ctx context.Context, block *Block, req *Request) Result {
 	}
 	db := block.State.Database().(*trailedDatabase)
 	r := &run{stream: stream, course: db.course, off: req.Off, interrupt: req.Interrupt, head: base.Next, drawn: base.Next, ledger: pstate.NewLedger(base)}
+	defer r.ledger.Close()
 	r.admission = newAdmission(block, req.Limits, r.ledger)
 	for i := range max(req.Threads, 1) {
 		r.workers = append(r.workers, newWorker(block, base, req.Chaos, i))
@@ -87,7 +88,6 @@ func Fill(ctx context.Context, block *Block, req *Request) Result {
 	ran := time.Since(running)
 	unset := stop()
 
-	r.ledger.Close()
 	rest := r.close()
 	base.Next = r.drawn
 	r.course.end()

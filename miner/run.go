@@ -9,10 +9,10 @@ import (
 	pstate "github.com/op-geth-parallel/op-geth-parallel/core/state"
 )
 
-// applyBatch is how many changed accounts are gathered before they are applied to the
-// StateDB: enough that hot accounts go there seldom, few enough that the other workers do
-// not run out of window meanwhile, that the trie prefetcher has work early, and that the
-// end of the fill has little left to do.
+// applyBatch is how many changed accounts that the StateDB holds are gathered before they
+// are applied to it: enough that hot ones go there seldom, few enough that the other
+// workers do not run out of window meanwhile, and that the end of the fill has little left
+// to do.
 const applyBatch = 128
 
 // position is what a run keeps of one candidate while it is within the window. The
